@@ -1,0 +1,67 @@
+"""Durable feedback on the answers of language models: open a store, add, ask, export."""
+
+from feedback_store.codec import decode, encode
+from feedback_store.entry import (
+    FeedbackEntry,
+    Metadata,
+    rating_from_stars,
+    rating_from_thumbs,
+)
+from feedback_store.errors import (
+    DuplicateEntryError,
+    DurabilityError,
+    EntryNotFoundError,
+    FeedbackStoreError,
+    InvalidEntryError,
+    InvalidQueryError,
+    LockTimeoutError,
+    MissingExtraError,
+    StoreClosedError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+    UnknownBackendError,
+)
+from feedback_store.facade import BatchResult, FeedbackStore
+from feedback_store.opening import open_store
+from feedback_store.query import Order, Page, Query, Rating
+from feedback_store.report import Check, CheckReport, CompactReport, Status
+from feedback_store.stats import Group, Stats
+from feedback_store.store import Outcome, Store
+
+__all__ = [
+    "BatchResult",
+    "Check",
+    "CheckReport",
+    "CompactReport",
+    "DuplicateEntryError",
+    "DurabilityError",
+    "EntryNotFoundError",
+    "FeedbackEntry",
+    "FeedbackStore",
+    "FeedbackStoreError",
+    "Group",
+    "InvalidEntryError",
+    "InvalidQueryError",
+    "LockTimeoutError",
+    "Metadata",
+    "MissingExtraError",
+    "Order",
+    "Outcome",
+    "Page",
+    "Query",
+    "Rating",
+    "Stats",
+    "Status",
+    "Store",
+    "StoreClosedError",
+    "StoreFullError",
+    "StoreReadOnlyError",
+    "StoreUnavailableError",
+    "UnknownBackendError",
+    "decode",
+    "encode",
+    "open_store",
+    "rating_from_stars",
+    "rating_from_thumbs",
+]

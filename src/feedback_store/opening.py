@@ -1,0 +1,95 @@
+"""`open_store`: from a URL or a path to a store. The only file that lists backends.
+
+Other people's packages add backends by an entry point of the group ``feedback_store.backends``:
+its name is the scheme, its object a function ``(url, **options) -> Store``.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from feedback_store.errors import UnknownBackendError
+from feedback_store.facade import FeedbackStore
+from feedback_store.store import Store
+
+ENTRY_POINT_GROUP = "feedback_store.backends"
+"""Where packages register backends of their own."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+
+def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStore:  # noqa: ANN401  # every backend has its own
+    """Open the store at a location; it is made at the first write if it is not there.
+
+    Args:
+        location: a path to a folder of month files, or a URL: ``jsonl:///relative/folder``,
+            ``jsonl:////absolute/folder``, ``mem://`` (in memory, for tests), or the scheme of
+            an installed backend.
+        **options: what the backend takes: see the class of the store.
+
+    Raises:
+        UnknownBackendError: no backend is known for the scheme.
+        MissingExtraError: the backend needs a package that is not installed.
+    """
+    text = os.fspath(location)
+    if not text:
+        msg = "the location is empty; give a folder, such as 'data/feedback', or a URL"
+        raise UnknownBackendError(msg)
+    if not isinstance(location, str) or not (found := _SCHEME.match(text)):
+        return FeedbackStore(_open_folder(text, **options))
+    return FeedbackStore(_opener(found[0][:-1].lower())(text, **options))
+
+
+def _open_folder(path: str, **options: Any) -> Store:  # noqa: ANN401  # as above
+    from feedback_store.backends.jsonl import JsonlStore  # noqa: PLC0415  # only what is used
+
+    return JsonlStore(path, **options)
+
+
+def _open_jsonl(url: str, **options: Any) -> Store:  # noqa: ANN401  # as above
+    return _open_folder(path_of(url), **options)
+
+
+def _open_memory(url: str, **options: Any) -> Store:  # noqa: ANN401, ARG001  # as above; there is no location in it
+    from feedback_store.backends.memory import MemoryStore  # noqa: PLC0415  # only what is used
+
+    return MemoryStore(**options)
+
+
+def path_of(url: str) -> str:
+    """Return the path of a URL with three slashes for a relative one, four for an absolute one.
+
+    Raises:
+        UnknownBackendError: the URL names a host, which usually means a missing slash.
+    """
+    parts = urlsplit(url)
+    if parts.netloc or len(parts.path) < 2:  # noqa: PLR2004  # the slash, and one character
+        scheme = parts.scheme
+        msg = (
+            f"a {scheme} URL has three slashes before a relative path and four before an "
+            f"absolute one: {scheme}:///data/feedback, {scheme}:////srv/feedback"
+        )
+        raise UnknownBackendError(msg)
+    return unquote(parts.path[1:])
+
+
+_OPENERS: dict[str, Callable[..., Store]] = {"jsonl": _open_jsonl, "mem": _open_memory}
+
+
+def _opener(scheme: str) -> Callable[..., Store]:
+    if scheme in _OPENERS:
+        return _OPENERS[scheme]
+    installed = entry_points(group=ENTRY_POINT_GROUP)
+    for point in installed:
+        if point.name == scheme:
+            opener: Callable[..., Store] = point.load()
+            return opener
+    known = sorted({*_OPENERS, *(point.name for point in installed)})
+    msg = (
+        f"no backend is known for {scheme}: URLs; known are {', '.join(known)}, and plain paths. "
+        f"A package can add one by the entry point group {ENTRY_POINT_GROUP!r}"
+    )
+    raise UnknownBackendError(msg)
