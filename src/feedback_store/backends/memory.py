@@ -65,6 +65,8 @@ class MemoryStore:
                 msg = "a change may not touch id or timestamp"
                 raise InvalidEntryError(msg)
             encode(new, self._max_entry_bytes)
+            if new == old:
+                return old
             self._entries[id] = new
             self._version += 1
             return new

@@ -1,0 +1,61 @@
+"""The system's errors, worded for the people who must act on them."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from typing import TypeVar
+
+from feedback_store.errors import (
+    DurabilityError,
+    FeedbackStoreError,
+    StoreFullError,
+    StoreReadOnlyError,
+    StoreUnavailableError,
+)
+
+E = TypeVar("E", bound=StoreUnavailableError)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+@contextlib.contextmanager
+def worded(location: str) -> Iterator[None]:
+    """Turn an ``OSError`` of the block into the library's error for it, cause chained."""
+    try:
+        yield
+    except FeedbackStoreError:
+        raise
+    except OSError as error:
+        raise _worded(error, location) from error
+
+
+def _worded(error: OSError, location: str) -> StoreUnavailableError:
+    path = error.filename or location
+    reason = error.strerror or type(error).__name__
+    kind: type[StoreUnavailableError] = StoreUnavailableError
+    hint = "see that the disk is mounted and healthy"
+    if error.errno in _FULL:
+        kind = StoreFullError
+        hint = "free some space or raise the limit, then make the same call again"
+    elif error.errno in _READ_ONLY:
+        kind = StoreReadOnlyError
+        hint = "see that this user may write there and that it is not mounted read-only"
+    elif error.errno in {errno.EMFILE, errno.ENFILE}:
+        hint = "raise the limit of open files (ulimit -n), or close what is not needed"
+    return _with_details(kind(f"{path}: {reason}; {hint}"), error, path)
+
+
+def sync_failed(error: OSError, path: str) -> DurabilityError:
+    """Return the error of a sync that failed: the outcome is unknown."""
+    reason = error.strerror or type(error).__name__
+    msg = (
+        f"{path}: the sync failed ({reason}), so it is unknown whether the last write would "
+        "survive a power cut; nothing of it is acknowledged, and the same call may be made again"
+    )
+    return _with_details(DurabilityError(msg), error, path)
+
+
+def _with_details(made: E, error: OSError, path: object) -> E:
+    made.errno, made.filename = error.errno, str(path)
+    return made

@@ -1,0 +1,149 @@
+"""The folder of a store, as one process knows it: all of its parts, kept up to date cheaply.
+
+Each look costs one status call for every month and one for the folder; bytes are read only where
+a file grew. A file that was replaced shows by its inode, which cannot come back while the old file
+is open here. A file that was cut back (a failed write) shows by the folder's time, which whoever
+cuts sets to now; after any change of that time, every part proves that the bytes read last still
+stand where they stood.
+"""
+
+import os
+import time
+from datetime import tzinfo
+
+from feedback_store.backends.jsonl.disk import Disk
+from feedback_store.backends.jsonl.naming import STATE_FOLDER, MonthName, parse_name
+from feedback_store.backends.jsonl.part import Part
+from feedback_store.backends.jsonl.records import hash_of
+from feedback_store.backends.jsonl.sealed import open_sealed
+from feedback_store.entry import FeedbackEntry
+
+_RACY_NS = 50_000_000
+"""Two changes within the clock's tick share one time, so a young one is not believed yet."""
+
+_LOOKS = 10
+
+
+class Folder:
+    """The month files of one folder.
+
+    Attributes:
+        path: the folder, absolute.
+        index_path: the folder of the index.
+    """
+
+    def __init__(self, disk: Disk, path: str, naive_tz: tzinfo) -> None:
+        self.path = path
+        self.index_path = os.path.join(path, STATE_FOLDER, "index")
+        self._disk = disk
+        self._naive_tz = naive_tz
+        self._parts: dict[MonthName, Part] = {}
+        self._order: list[Part] = []
+        self._seen: tuple[int, int] | None = None
+
+    def parts(self) -> list[Part]:
+        """Return the parts, the oldest month first, a sealed file before what came after it."""
+        return self._order
+
+    def part(self, name: MonthName) -> Part | None:
+        """Return the part of that name."""
+        return self._parts.get(name)
+
+    def refresh(self) -> None:
+        """Take in what changed since the last look, in this or any other process.
+
+        The folder is looked at last: a writer that cuts a file back does so, and marks the folder,
+        before the next one can append.
+        """
+        listed = None
+        for _ in range(_LOOKS):
+            for part in self._order[:]:
+                if part.name.plain:
+                    self._look_at(part)
+            status = self._disk.status(self.path)
+            if status is None:
+                self.forget_all()
+                return
+            now = (status.inode, status.modified_ns)
+            if now in (self._seen, listed):
+                return
+            self._list()
+            listed = now
+            self._seen = now if time.time_ns() - status.modified_ns > _RACY_NS else None
+
+    def _list(self) -> None:
+        names = {name for n in self._disk.list(self.path) if (name := parse_name(n))}
+        for name in self._parts.keys() - names:
+            self.forget(name)
+        for part in self._order[:]:
+            if not self._still_stands(part):
+                self.forget(part.name)
+        for name in sorted(names - self._parts.keys()):
+            self.open(name)
+
+    def _still_stands(self, part: Part) -> bool:
+        if part.name.plain:
+            return part.unchanged_before()
+        status = self._disk.status(part.path)
+        return status is not None and status[:3] == part.status[:3]
+
+    def _look_at(self, part: Part) -> None:
+        status = self._disk.status(part.path)
+        if status is None:
+            self.forget(part.name)
+        elif status.inode != part.status.inode or status.size_bytes < part.status.size_bytes:
+            self.forget(part.name)
+            self.open(part.name)
+        elif status.size_bytes > part.status.size_bytes:
+            part.status = status
+            part.catch_up(status.size_bytes)
+
+    def open(self, name: MonthName) -> Part | None:
+        """Open a file that has come, and read what its index does not know of it."""
+        path = os.path.join(self.path, name.name)
+        try:
+            file = self._disk.open(path) if name.plain else open_sealed(self._disk, path)
+        except FileNotFoundError:
+            return None  # gone again: the next look will tell
+        part = Part(self._disk, self.index_path, name, path, file, self._naive_tz)
+        part.load()
+        self._parts[name] = part
+        self._sort()
+        return part
+
+    def adopt(self, part: Part) -> None:
+        """Take in a part that this process has just put in place."""
+        self._parts[part.name] = part
+        self._sort()
+
+    def forget(self, name: MonthName) -> None:
+        """Drop what is known of a file; the next look reads it again."""
+        if self._parts.pop(name, None) is not None:
+            self._seen = None
+            self._sort()
+
+    def forget_all(self) -> None:
+        """Drop everything that is known."""
+        self._parts.clear()
+        self._order = []
+        self._seen = None
+
+    def _sort(self) -> None:
+        self._order = [self._parts[name] for name in sorted(self._parts)]
+
+    def find(self, id: str) -> "tuple[FeedbackEntry, Part, int, int] | None":  # noqa: A002  # the field's name
+        """Return the entry with the part, offset and length of its line, or None.
+
+        The newest month is asked first: should an older writer have put an id into two months,
+        the later one counts, as it does for `scan`.
+        """
+        hashed = hash_of(id)
+        for part in reversed(self._order):
+            if (found := part.find(id, hashed)) is not None:
+                return found[0], part, found[1], found[2]
+        return None
+
+    def version(self) -> str:
+        """Return a token of what stands on disk now."""
+        known = [(p.name.name, p.status.inode, p.index.end, p.status.modified_ns) for p in self._order]
+        return str(hash_of(repr(known)))

@@ -1,0 +1,59 @@
+"""What a fork does to an open store, and how both sides get over it.
+
+A child has the parent's memory and open files, but only one of its threads. So nobody may be in
+the middle of a change when the process forks, and the child must not use the parent's kernel lock:
+freeing it would free the parent's, and merely living would keep it.
+"""
+
+import os
+import weakref
+from typing import Protocol
+
+
+class Forkable(Protocol):
+    """What wants to know of forks."""
+
+    def before_fork(self) -> None:
+        """Come to rest, and stay there."""
+        ...
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        ...
+
+    def after_fork_in_child(self) -> None:
+        """Start anew."""
+        ...
+
+
+_living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
+_resting: list[Forkable] = []
+
+
+def watch_forks(store: Forkable) -> None:
+    """Tell the store of every fork, as long as it lives."""
+    _living.add(store)
+
+
+def _before() -> None:
+    _resting.extend(_living)
+    for store in _resting:
+        store.before_fork()
+
+
+def _in_parent() -> None:
+    for store in reversed(_resting):
+        store.after_fork_in_parent()
+    _resting.clear()
+
+
+def _in_child() -> None:
+    for store in _resting:
+        store.after_fork_in_child()
+    _resting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before, after_in_parent=_in_parent, after_in_child=_in_child
+    )  # fmt: skip

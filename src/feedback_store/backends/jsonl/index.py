@@ -1,0 +1,248 @@
+"""The index of one data file: runs on disk for what is old, a dictionary for what is new.
+
+Runs are merged four at a time into one, like the levels of a log-structured merge tree (O'Neil
+et al., 1996): a file of a million lines has about eight, each line is rewritten some six times,
+and no write ever costs what is there already. A process that starts maps the runs and reads only
+the last lines of the data file. Runs cover the file from its start without gaps.
+"""
+
+import logging
+import os
+import secrets
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import TypeAlias
+
+from feedback_store.backends.jsonl.disk import Disk, File
+from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, parse_run
+from feedback_store.backends.jsonl.records import Records
+
+logger = logging.getLogger("feedback_store.jsonl")
+
+FLUSH_LINES = 512
+"""New lines that are kept in memory before they become a run: what a fresh process reads."""
+
+SUFFIX = ".idx"
+_FAN_IN = 4
+
+Identify: TypeAlias = Callable[[int], bytes | None]
+"""Gives the identity of a data file up to a byte, or None when it is shorter than that."""
+
+
+class Tail:
+    """The lines after the last run, in memory."""
+
+    def __init__(self) -> None:
+        self.records = Records()
+        self.positions: dict[int, list[int]] = {}
+        self.lines = self.damaged = self.superseded = self.superseded_bytes = 0
+
+    def add(self, hashed: int, offset: int, stamp: int, length: int) -> None:
+        """Add a line."""
+        self.positions.setdefault(hashed, []).append(len(self.records))
+        self.records.add(hashed, offset, stamp, length)
+
+
+class Index:
+    """Finds the lines of an id in one data file.
+
+    Attributes:
+        end: the byte up to which lines are known.
+    """
+
+    def __init__(self, disk: Disk, folder: str, name: str, reading: bytes) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._name = name
+        self._reading = reading
+        self._runs: list[Run] = []
+        self._tail = Tail()
+        self._persistent = True
+        self.end = 0
+
+    @property
+    def runs_end(self) -> int:
+        """The byte up to which runs reach."""
+        return self._runs[-1].stretch.end if self._runs else 0
+
+    @property
+    def lines(self) -> int:
+        """How many newlines stand before `end`."""
+        return sum(run.stretch.lines for run in self._runs) + self._tail.lines
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged lines there are before `end`."""
+        return sum(run.stretch.damaged for run in self._runs) + self._tail.damaged
+
+    @property
+    def superseded(self) -> int:
+        """How many lines have been superseded by a later one."""
+        return sum(run.stretch.superseded for run in self._runs) + self._tail.superseded
+
+    @property
+    def superseded_bytes(self) -> int:
+        """The length of the superseded lines."""
+        runs = sum(run.stretch.superseded_bytes for run in self._runs)
+        return runs + self._tail.superseded_bytes
+
+    def __len__(self) -> int:
+        """How many good lines there are, superseded ones included."""
+        return sum(run.count for run in self._runs) + len(self._tail.records)
+
+    def find(self, hashed: int) -> "list[tuple[int, int]]":
+        """Return offset and length of the lines with that hash, the last one first."""
+        records = self._tail.records
+        found = [
+            (records.offsets[i], records.lengths[i])
+            for i in reversed(self._tail.positions.get(hashed, ()))
+        ]
+        for run in reversed(self._runs):
+            found.extend(run.find(hashed))
+        return found
+
+    def add(self, hashed: int, offset: int, stamp: int, length: int) -> None:
+        """Add a good line; the lines of the same hash before it are superseded."""
+        if earlier := self.find(hashed):
+            self._tail.superseded += 1
+            self._tail.superseded_bytes += earlier[0][1] + 1
+        self._tail.add(hashed, offset, stamp, length)
+
+    def advance(self, end: int, lines: int, damaged: int) -> None:
+        """Say that everything before ``end`` is known, after so many more lines."""
+        self.end = end
+        self._tail.lines += lines
+        self._tail.damaged += damaged
+
+    def records(self) -> Records:
+        """Return a copy of all good lines, in the order of the file."""
+        records = Records()
+        for run in self._runs:
+            run.extend(records)
+        records.extend(self._tail.records)
+        return records
+
+    def load(self, identify: Identify) -> None:
+        """Take the runs on disk that belong to the data file as it is."""
+        self._adopt(identify)
+        self.end = self.runs_end
+
+    def flush(self, identify: Identify, lines: int = FLUSH_LINES) -> None:
+        """Make a run of the new lines when they are many, unless another process has done so."""
+        if len(self._tail.records) < lines:
+            return
+        if self._adopt(identify):
+            self._forget_before(self.runs_end)
+            if len(self._tail.records) < lines:
+                return
+        identity = identify(self.end)
+        if identity is None:
+            return
+        tail = self._tail
+        counts = (tail.lines, tail.damaged, tail.superseded, tail.superseded_bytes)
+        stretch = Stretch(identity, self._reading, self.runs_end, self.end, *counts)
+        self._runs.append(self._write(stretch, tail.records))
+        self._tail = Tail()
+        self._merge()
+
+    def _merge(self) -> None:
+        while len(self._runs) >= _FAN_IN:
+            last = self._runs[-_FAN_IN:]
+            if last[0].count > _FAN_IN * last[-1].count:
+                return
+            records = Records()
+            for run in last:
+                run.extend(records)
+            first, final = last[0].stretch, last[-1].stretch
+            counts = (sum(run.stretch[i] for run in last) for i in range(4, 8))
+            merged = self._write(
+                Stretch(final.identity, self._reading, first.start, final.end, *counts), records
+            )
+            self._runs[-_FAN_IN:] = [merged]
+            for run in last:
+                self._disk.unlink(self._path(run.stretch.start, run.stretch.end))
+
+    def _write(self, stretch: Stretch, records: Records) -> Run:
+        """Return a run, from disk if it can be written there: who may only read keeps it here."""
+        data = format_run(stretch, records)
+        path = self._path(stretch.start, stretch.end)
+        body = memoryview(data)
+        if self._persistent:
+            try:
+                body = self._save(path, data).map()
+            except OSError as error:
+                self._persistent = False
+                logger.info("the index stays in memory: %s", error.strerror)
+        run = parse_run(body)
+        assert run is not None, "a run must be readable as soon as it is written"
+        return run
+
+    def _save(self, path: str, data: bytes) -> File:
+        temporary = f"{path}.{secrets.token_hex(8)}.tmp"
+        file = self._disk.create(temporary, 0o664)
+        try:
+            taken = file.append(data)
+            while taken < len(data):
+                taken += file.append(data[taken:])
+            file.sync()
+            self._disk.rename(temporary, path)
+        except OSError:
+            self._disk.unlink(temporary)
+            raise
+        return file
+
+    def run_names(self) -> set[str]:
+        """Return the names of the runs on disk."""
+        stretches = (run.stretch for run in self._runs)
+        return {os.path.basename(self._path(s.start, s.end)) for s in stretches}
+
+    def _path(self, start: int, end: int) -> str:
+        return os.path.join(self._folder, f"{self._name}.{start}-{end}{SUFFIX}")
+
+    def _adopt(self, identify: Identify) -> bool:
+        """Take runs from disk that continue ours, the longest first; say whether there were."""
+        adopted = False
+        while (run := self._next(identify)) is not None:
+            self._runs.append(run)
+            adopted = True
+        return adopted
+
+    def _next(self, identify: Identify) -> Run | None:
+        start = self.runs_end
+        for end in self._ends(start):
+            path = self._path(start, end)
+            try:
+                run = parse_run(self._disk.open(path).map())
+            except OSError:
+                continue  # merged away meanwhile, or not ours to read: it can be made again
+            if run is None or run.stretch[1:4] != (self._reading, start, end):
+                continue
+            if run.stretch.identity == identify(end):
+                return run
+        return None
+
+    def _ends(self, start: int) -> list[int]:
+        """Return where the runs on disk that begin at ``start`` end, the longest first."""
+        prefix = f"{self._name}.{start}-"
+        names = self._disk.list(self._folder)
+        ends = (n[len(prefix) :].removesuffix(SUFFIX) for n in names if n.startswith(prefix))
+        return sorted((int(end) for end in ends if end.isdecimal()), reverse=True)
+
+    def _forget_before(self, end: int) -> None:
+        """Drop from memory the lines that an adopted run holds by now."""
+        old, total = self._tail, (self.lines, self.damaged, self.superseded, self.superseded_bytes)
+        self._tail = tail = Tail()
+        records = old.records
+        first = bisect_left(records.offsets, end)
+        for i in range(first, len(records)):
+            tail.add(records.hashes[i], records.offsets[i], records.stamps[i], records.lengths[i])
+        covered = (self.lines, self.damaged, self.superseded, self.superseded_bytes)
+        rest = [both - runs for both, runs in zip(total, covered, strict=True)]
+        tail.lines, tail.damaged, tail.superseded, tail.superseded_bytes = rest
+
+
+def discard_runs(disk: Disk, folder: str, name: str, keep: set[str]) -> None:
+    """Remove the runs of a data file that is about to be replaced, but for those of its heir."""
+    for found in disk.list(folder):
+        if found.startswith(f"{name}.") and SUFFIX in found and found not in keep:
+            disk.unlink(os.path.join(folder, found))

@@ -1,0 +1,232 @@
+"""One data file of a month, as one process knows it: the file it has open, and its index.
+
+Reading goes ahead line by line. A line is known once it ends in a newline or is whole without
+one; whatever stands unfinished at the end is left for the next look, because another process may
+be about to finish it. Only good lines enter the index, so that nothing behind it ever meets a
+damaged one.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+
+from feedback_store.backends.jsonl.disk import Disk, File, FileStatus, Readable
+from feedback_store.backends.jsonl.index import Index
+from feedback_store.backends.jsonl.naming import MonthName
+from feedback_store.backends.jsonl.records import Records, hash_of, stamp_of
+from feedback_store.backends.jsonl.syncing import SyncGate
+from feedback_store.codec import decode
+from feedback_store.entry import FeedbackEntry
+from feedback_store.errors import InvalidEntryError
+
+logger = logging.getLogger("feedback_store.jsonl")
+
+CHUNK_BYTES = 1 << 20
+MEMORY_LINES = 1 << 16
+"""Lines that the dictionary of new ones holds at most while a large file is read."""
+
+_PRINT_BYTES = 64
+_BLOAT_BYTES = 1 << 20
+
+
+class Part:
+    """A month file (or the contents of a sealed one) with its index.
+
+    Attributes:
+        name: the file's name.
+        path: where it is.
+        file: the file, open for reading.
+        status: its status when it was last looked at.
+        index: where its lines are.
+        gate: through which its syncs go.
+        writer: the file, open for appending, once this process has written to it.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # what a part is made of, from one place only
+        self,
+        disk: Disk,
+        index_folder: str,
+        name: MonthName,
+        path: str,
+        file: Readable,
+        naive_tz: tzinfo,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.file = file
+        self.status: FileStatus = file.status()
+        self.gate = SyncGate()
+        self.writer: File | None = None
+        self._disk = disk
+        self._naive_tz = naive_tz
+        self._fallback_time: datetime = name.first_instant
+        self._known_bytes = b""
+        self._rest = b""
+        reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
+        self.index = Index(disk, index_folder, name.name, reading)
+
+    def load(self) -> None:
+        """Take what the index on disk knows, and read the rest."""
+        self.index.load(self.identify)
+        if self.name.plain:
+            self._known_bytes = self._before(self.index.end)
+            self.catch_up(self.status.size_bytes)
+        elif not self.index.end:  # else it is whole: a sealed file makes one run, at its end
+            self.catch_up(self.file.size())
+            self.index.flush(self.identify, 1)
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether what is written next must begin with a newline."""
+        known = self._known_bytes
+        return bool(self._rest) or (bool(known) and not known.endswith(b"\n"))
+
+    @property
+    def known_end(self) -> int:
+        """The byte up to which this process has looked at the file."""
+        return self.index.end + len(self._rest)
+
+    def is_bloated(self, share: float) -> bool:
+        """Say whether superseded lines take more than a share of the file, and more than 1 MiB."""
+        superseded = self.index.superseded_bytes
+        return superseded > max(_BLOAT_BYTES, share * self.index.end)
+
+    def identify(self, end: int) -> bytes | None:
+        """Return what tells this file, up to a byte, from every other; None when it is shorter.
+
+        An inode number alone can come back once its file is gone, so the bytes at both ends of
+        the stretch count too.
+        """
+        inode = self.status.inode.to_bytes(8, "little")
+        if not self.name.plain:
+            return hashlib.blake2b(repr(self.status[:3]).encode(), digest_size=16).digest()
+        if end > self.file.size():
+            return None
+        ends = self.file.read(0, min(end, _PRINT_BYTES)) + self._before(end)
+        return hashlib.blake2b(inode + ends, digest_size=16).digest()
+
+    def unchanged_before(self) -> bool:
+        """Say whether what was read last still stands where it stood."""
+        return self._before(self.index.end) == self._known_bytes
+
+    def _before(self, end: int) -> bytes:
+        start = max(0, end - _PRINT_BYTES)
+        return self.file.read(start, end - start)
+
+    def catch_up(self, size: int) -> None:
+        """Read on, in pieces, up to ``size``."""
+        rest, offset = b"", self.index.end
+        while offset < size:
+            piece = self.file.read(offset, min(CHUNK_BYTES, size - offset))
+            if not piece:
+                break  # cut back meanwhile: the next look will see it
+            offset += len(piece)
+            rest = self._take_lines(rest + piece)
+            if self.name.plain:
+                self.index.flush(self.identify, MEMORY_LINES)
+        self._take_unfinished(rest)
+        if self.name.plain:
+            self.index.flush(self.identify)
+
+    def _take_lines(self, data: bytes) -> bytes:
+        """Take the whole lines that stand at the index's end; return what is left of the last."""
+        whole = data.rfind(b"\n") + 1
+        if not whole:
+            return data
+        offset, lines, damaged = self.index.end, 0, 0
+        first_line = self.index.lines + 1
+        for line in data[: whole - 1].split(b"\n"):
+            if not self._take(line, offset, first_line + lines):
+                damaged += 1
+            offset += len(line) + 1
+            lines += 1
+        self.index.advance(offset, lines, damaged)
+        self._known_bytes = (self._known_bytes + data[:whole])[-_PRINT_BYTES:]
+        return data[whole:]
+
+    def _take(self, line: bytes, offset: int, number: int) -> bool:
+        """Enter a line into the index; return False when it is damaged."""
+        if not line or line.isspace():
+            return True
+        try:
+            entry = self.decode(line)
+        except InvalidEntryError as error:
+            fields = {"file": self.path, "line": number, "reason": str(error)}
+            logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=fields)
+            return False
+        self.index.add(hash_of(entry.id), offset, stamp_of(entry.timestamp), len(line))
+        return True
+
+    def _take_unfinished(self, rest: bytes) -> None:
+        """Take a last line without a newline when it is whole: a half one never parses."""
+        self._rest = rest
+        if not rest:
+            return
+        try:
+            entry = self.decode(rest)
+        except InvalidEntryError:
+            return
+        self.index.add(hash_of(entry.id), self.index.end, stamp_of(entry.timestamp), len(rest))
+        self.index.advance(self.index.end + len(rest), 0, 0)
+        self._known_bytes = (self._known_bytes + rest)[-_PRINT_BYTES:]
+        self._rest = b""
+
+    def note_written(self, data: bytes, entries: "list[tuple[int, int, int, int]]") -> None:
+        """Enter what this process has just appended, without reading it again.
+
+        Args:
+            data: all bytes that were written.
+            entries: hash, offset in ``data``, stamp and length of each line.
+        """
+        start = self.index.end + len(self._rest)
+        if self._rest:  # ended by the newline before our lines: a damaged line of its own
+            damaged = not self._take(self._rest, self.index.end, self.index.lines + 1)
+            self.index.advance(start, 0, int(damaged))
+        for hashed, offset, stamp, length in entries:
+            self.index.add(hashed, start + offset, stamp, length)
+        self.index.advance(start + len(data), data.count(b"\n"), 0)
+        self._known_bytes = (self._known_bytes + data)[-_PRINT_BYTES:]
+        self._rest = b""
+        self.status = self.status._replace(size_bytes=self.index.end)
+
+    def find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":  # noqa: A002  # the field's name
+        """Return the entry with its offset and length, or None: the last line of the id is it."""
+        for offset, length in self.index.find(hashed):
+            entry = self.decode(self.file.read(offset, length))
+            if entry.id == id:
+                return entry, offset, length
+        return None
+
+    def decode(self, line: bytes) -> FeedbackEntry:
+        """Return the entry of a line as this store reads lines."""
+        return decode(line, naive_tz=self._naive_tz, fallback_time=self._fallback_time)
+
+    def damaged_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield number and bytes of every line that is neither good nor blank."""
+        good = set(self.index.records().offsets)
+        number, offset, rest = 0, 0, b""
+        size = self.status.size_bytes if self.name.plain else self.file.size()
+        while offset < size and (piece := self.file.read(offset, CHUNK_BYTES)):
+            *lines, tail = (rest + piece).split(b"\n")
+            start = offset - len(rest)
+            offset += len(piece)
+            for line in lines:
+                number += 1
+                if start not in good and line and not line.isspace():
+                    yield number, line
+                start += len(line) + 1
+            rest = tail
+        if rest and not rest.isspace() and size - len(rest) not in good:
+            yield number + 1, rest
+
+    def sibling(self, name: MonthName, path: str, file: File, index_folder: str) -> "Part":
+        """Return a part for a new, empty file that is read as this one is."""
+        index_name = MonthName(name.month, plain=True, name=name.name)
+        part = Part(self._disk, index_folder, index_name, path, file, self._naive_tz)
+        part.writer = file
+        return part
+
+    def records(self) -> Records:
+        """Return a copy of all good lines."""
+        return self.index.records()

@@ -1,0 +1,92 @@
+"""The file that is about to take a month's place."""
+
+import os
+
+from feedback_store.backends.jsonl.disk import File
+from feedback_store.backends.jsonl.failures import sync_failed
+from feedback_store.backends.jsonl.layout import Layout, write_all
+from feedback_store.backends.jsonl.naming import MonthName
+from feedback_store.backends.jsonl.part import MEMORY_LINES, Part
+from feedback_store.backends.jsonl.sealed import Packer, packer_for
+
+_PIECE_BYTES = 1 << 20
+
+
+class Replacement:
+    """A new month file under a hidden name, and its index as it grows.
+
+    Attributes:
+        name: the name that it will have.
+        path: the path that it will have.
+        part: what is known of it, for a plain file: its lines need not be read again.
+    """
+
+    def __init__(self, layout: Layout, name: MonthName, like: Part, index_path: str) -> None:
+        self._layout = layout
+        self.name = name
+        self.path = os.path.join(layout.path, name.name)
+        self.temporary = layout.temporary(self.path)
+        self._file: File = layout.disk.create(self.temporary, like.status.mode)
+        self._packer: Packer = packer_for(name.suffix)
+        self._lines: list[bytes] = []
+        self._keys: list[tuple[int, int, int, int]] = []
+        self._size = 0
+        self._own_like(like)
+        self.part: Part | None = None
+        if name.plain:
+            self.part = like.sibling(name, self.path, self._file, index_path)
+
+    def _own_like(self, like: Part) -> None:
+        if self._file.status().owner == like.status.owner:
+            return
+        try:
+            self._file.set_owner(*like.status.owner)
+        except PermissionError:
+            return  # only root may give files away; the mode still lets the group in
+
+    def add(self, hashed: int, stamp: int, line: bytes) -> None:
+        """Add a line, without its newline."""
+        self._keys.append((hashed, self._size, stamp, len(line)))
+        self._lines.append(line)
+        self._size += len(line) + 1
+        if self._size >= _PIECE_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._lines:
+            return
+        data = b"\n".join(self._lines) + b"\n"
+        write_all(self._file, self._packer.compress(data))
+        if self.part is not None:
+            self.part.note_written(data, self._keys)
+            self.part.index.flush(self.part.identify, MEMORY_LINES)
+        self._lines, self._keys, self._size = [], [], 0
+
+    def sync(self) -> None:
+        """Write out what was added, and make it durable.
+
+        Raises:
+            DurabilityError: the sync failed; the month is as it was.
+        """
+        self._write()
+        if self.part is not None:
+            self.part.index.flush(self.part.identify)
+        try:
+            self._file.sync()
+        except OSError as error:
+            raise sync_failed(error, self.temporary) from error
+
+    def finish(self) -> None:
+        """End the compression, where there is one, and make everything durable."""
+        self._write()
+        write_all(self._file, self._packer.flush())
+        self.sync()
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file so far."""
+        return self._file.size()
+
+    def abandon(self) -> None:
+        """Remove it: the month stays as it was."""
+        self._layout.disk.unlink(self.temporary)

@@ -1,0 +1,231 @@
+"""Rewriting a month while others read and write: for compaction and for erasure.
+
+Most of the work is done without the write lock: the good lines are copied, in the order of time,
+into a hidden file beside the month, and synced. Then, under the lock, what came since is copied too,
+the file is synced again and takes the month's place, and the folder is synced. Readers keep the
+file that they have open. One process at a time does this: it holds the maintenance lock.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+
+from feedback_store.backends.jsonl import scanning
+from feedback_store.backends.jsonl.failures import sync_failed
+from feedback_store.backends.jsonl.folder import Folder
+from feedback_store.backends.jsonl.index import discard_runs
+from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.locking import WriteLock
+from feedback_store.backends.jsonl.naming import STATE_FOLDER, is_temporary
+from feedback_store.backends.jsonl.part import Part
+from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
+from feedback_store.backends.jsonl.records import hash_of
+from feedback_store.backends.jsonl.replacement import Replacement
+from feedback_store.errors import LockTimeoutError
+from feedback_store.report import CompactReport
+
+
+class Rewriter:
+    """Compacts months and erases entries."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        folder: Folder,
+        lock: WriteLock,
+        state: threading.RLock,
+        maintenance: WriteLock,
+    ) -> None:
+        self._layout = layout
+        self._disk = layout.disk
+        self._folder = folder
+        self._lock = lock
+        self._state = state
+        self._maintenance = maintenance
+        self._quarantine = Quarantine(layout)
+
+    def compact(self) -> CompactReport:
+        """Rewrite every month that has superseded or damaged lines, or was written after sealing."""
+        with self._maintenance:
+            self._remove_stale_files()
+            with self._state:
+                self._folder.refresh()
+                months = [m for m, parts in self._months().items() if _is_worth_it(parts)]
+            return sum((self._rewrite(month, frozenset()) for month in months), CompactReport())
+
+    def compact_soon(self, months: Iterable[str]) -> None:
+        """Compact these months, unless somebody rewrites at the moment."""
+        try:
+            self._maintenance.take(0)
+        except LockTimeoutError:
+            return
+        try:
+            self._remove_stale_files()
+            for month in months:
+                self._rewrite(month, frozenset())
+        finally:
+            self._maintenance.__exit__(None, None, None)
+
+    def erase(self, ids: frozenset[str]) -> int:
+        """Rewrite the months that hold entries of these ids; say how many entries there were."""
+        with self._maintenance:
+            self._remove_stale_files()
+            with self._state:
+                self._folder.refresh()
+                there = {id for id in ids if self._folder.find(id) is not None}  # noqa: A001  # the field's name
+                hashes = [hash_of(id) for id in ids]  # noqa: A001  # as above
+                months = [
+                    month
+                    for month, parts in self._months().items()
+                    if any(p.index.damaged or any(map(p.index.find, hashes)) for p in parts)
+                ]
+            for month in months:
+                self._rewrite(month, ids)
+            self._quarantine.erase(ids)
+            return len(there)
+
+    def _months(self) -> dict[str, list[Part]]:
+        months: dict[str, list[Part]] = {}
+        for part in self._folder.parts():
+            months.setdefault(part.name.month, []).append(part)
+        return months
+
+    def _rewrite(self, month: str, drop: frozenset[str]) -> CompactReport:
+        """Rewrite one month without superseded lines, damaged ones, and those of ``drop``."""
+        with self._state:
+            self._folder.refresh()
+            parts = self._months().get(month, [])
+            copies = [_Copy(part, drop) for part in parts]
+        if not copies:
+            return CompactReport()
+        plain = any(part.name.plain for part in parts)
+        name = next(part.name for part in reversed(parts) if part.name.plain or not plain)
+        new = Replacement(self._layout, name, parts[-1], self._folder.index_path)
+        try:
+            _copy_bulk(copies, new)
+            if plain:
+                new.sync()
+            with self._lock, self._state:
+                return self._take_place(month, copies, new)
+        except BaseException:
+            new.abandon()
+            raise
+
+    def _take_place(self, month: str, copies: "list[_Copy]", new: Replacement) -> CompactReport:
+        self._folder.refresh()
+        before = [copy.part for copy in copies]
+        if self._months().get(month, []) != before:
+            new.abandon()  # someone replaced a file without our locks: leave it to the next time
+            return CompactReport()
+        damaged: list[bytes] = []
+        for copy in copies:
+            copy.copy_rest(new)
+            damaged.extend(copy.damaged())
+        new.finish()
+        self._quarantine.keep(month, damaged)
+        report = CompactReport(
+            months=1,
+            superseded=sum(copy.superseded for copy in copies),
+            damaged=len(damaged),
+            size_bytes_before=sum(part.status.size_bytes for part in before),
+            size_bytes_after=new.size_bytes,
+        )
+        self._put(new, before)
+        return report
+
+    def _put(self, new: Replacement, before: list[Part]) -> None:
+        """Let the new file take the place of the old ones; an empty one only removes them."""
+        keep = new.part.index.run_names() if new.part is not None else set()
+        for part in before:
+            discard_runs(self._disk, self._folder.index_path, part.name.name, keep)
+        if new.part is not None and not new.part.index.end:
+            new.abandon()
+            self._disk.unlink(new.path)
+        else:
+            self._replace(new)
+        for part in before:
+            self._folder.forget(part.name)
+            if part.name != new.name:
+                self._disk.unlink(part.path)
+        self._sync_folder()
+        if new.part is not None and new.part.index.end:
+            new.part.gate.durable_end = new.part.index.end
+            self._folder.adopt(new.part)
+
+    def _replace(self, new: Replacement) -> None:
+        self._disk.rename(new.temporary, new.path)
+
+    def _sync_folder(self) -> None:
+        try:
+            self._disk.sync_folder(self._layout.path)
+        except OSError as error:
+            raise sync_failed(error, self._layout.path) from error
+
+    def _remove_stale_files(self) -> None:
+        """Remove what a rewrite left that was cut short; we hold the lock that they all hold."""
+        state = os.path.join(self._layout.path, STATE_FOLDER)
+        for folder in (self._layout.path, state, self._quarantine.path):
+            for name in self._disk.list(folder):
+                if is_temporary(name):
+                    self._disk.unlink(os.path.join(folder, name))
+
+    def after_fork(self, state: threading.RLock) -> None:
+        """Take locks of one's own in a child."""
+        self._state = state
+        self._maintenance.after_fork()
+
+    def close(self) -> None:
+        """Close the side file."""
+        self._maintenance.close()
+
+
+class _Copy:
+    """A part that is being copied: what it was at the start, and what to leave out."""
+
+    def __init__(self, part: Part, drop: frozenset[str]) -> None:
+        self.part = part
+        self.at_start = scanning.Snapshot(part.file, part.decode, part.records())
+        self._drop = drop
+        self._hashes = {hash_of(id) for id in drop}
+        self._needles = Needles(drop)
+        self.superseded = 0
+
+    def is_dropped(self, hashed: int, line: bytes) -> bool:
+        """Say whether the line is one of an entry that is being erased."""
+        return hashed in self._hashes and self.part.decode(line).id in self._drop
+
+    def copy_rest(self, new: Replacement) -> None:
+        """Copy the good lines that came since the start."""
+        records = self.part.records()
+        for i in range(len(self.at_start.records), len(records)):
+            line = self.part.file.read(records.offsets[i], records.lengths[i])
+            if not self.is_dropped(records.hashes[i], line):
+                new.add(records.hashes[i], records.stamps[i], line)
+
+    def damaged(self) -> Iterator[bytes]:
+        """Yield the damaged lines that are to be kept aside."""
+        for _, line in self.part.damaged_lines():
+            if not self._needles.stand_in(line):
+                yield line
+
+
+def _is_worth_it(parts: list[Part]) -> bool:
+    return len(parts) > 1 or any(p.index.superseded or p.index.damaged for p in parts)
+
+
+def _copy_bulk(copies: list[_Copy], new: Replacement) -> None:
+    """Copy the lines that still count, all parts together, in the order of time."""
+    hidden = scanning.superseded_lines([copy.at_start for copy in copies])
+    lines: list[tuple[int, int, int]] = []
+    for i, copy in enumerate(copies):
+        left_out = hidden.get(i, set())
+        copy.superseded = len(left_out)
+        stamps = copy.at_start.records.stamps
+        lines.extend((stamps[j], i, j) for j in range(len(stamps)) if j not in left_out)
+    lines.sort()
+    readers = [scanning.LineReader(copy.at_start.file) for copy in copies]
+    for stamp, i, j in lines:
+        records = copies[i].at_start.records
+        line = readers[i].read(records.offsets[j], records.lengths[j])
+        if not copies[i].is_dropped(records.hashes[j], line):
+            new.add(records.hashes[j], stamp, line)

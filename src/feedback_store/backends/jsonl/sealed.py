@@ -1,0 +1,165 @@
+"""Sealed months: compressed files, read like the others.
+
+A compressed file cannot be read from the middle, so its contents are unpacked once, at the first
+read, into an anonymous temporary file (in memory while it is small) that goes with its reader. What
+the index knows needs no unpacking at all.
+"""
+
+import importlib
+import logging
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable
+from typing import IO, Any, Protocol
+
+from feedback_store.backends.jsonl.disk import Disk, FileStatus, Readable
+from feedback_store.errors import MissingExtraError
+
+logger = logging.getLogger("feedback_store.jsonl")
+
+_PIECE_BYTES = 1 << 20
+_IN_MEMORY_BYTES = 8 << 20
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class _Unpacker(Protocol):
+    """What `zlib.decompressobj` and its kin for other formats have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, /) -> bytes: ...
+
+
+class SealedFile:
+    """The contents of a compressed file, as something that is only read."""
+
+    def __init__(self, path: str, packed: Readable, unpacker: Callable[[], _Unpacker]) -> None:
+        self._path = path
+        self._packed = packed
+        self._unpacker = unpacker
+        self._mutex = threading.Lock()
+        self._contents: IO[bytes] | None = None
+        self._size = 0
+        self.damage = ""
+
+    def status(self) -> FileStatus:
+        """Return the status of the compressed file."""
+        return self._packed.status()
+
+    def size(self) -> int:
+        """Return the size of the contents, in bytes."""
+        with self._mutex:
+            self._unpacked()
+            return self._size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See `File.read`."""
+        with self._mutex:
+            contents = self._unpacked()
+            contents.seek(offset)
+            return contents.read(size)
+
+    def _unpacked(self) -> IO[bytes]:
+        if self._contents is None:
+            contents: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+            try:
+                self._unpack(contents)
+            except Exception as error:  # noqa: BLE001  # each format has errors of its own
+                self.damage = f"unpacks only in part: {type(error).__name__}"
+                logger.error("%s %s", self._path, self.damage)  # noqa: TRY400  # the trace says no more
+            self._size = contents.tell()
+            self._contents = contents
+        return self._contents
+
+    def _unpack(self, contents: IO[bytes]) -> None:
+        """Unpack all members: files that were compressed apart may have been joined."""
+        unpacker, begun, offset = self._unpacker(), False, 0
+        while piece := self._packed.read(offset, _PIECE_BYTES):
+            offset += len(piece)
+            while piece:
+                contents.write(unpacker.decompress(piece))
+                begun = not unpacker.eof
+                piece = b"" if begun else unpacker.unused_data
+                if not begun:
+                    unpacker = self._unpacker()
+        if begun:
+            msg = "the file ends before its contents do"
+            raise EOFError(msg)
+
+    def sync(self) -> None:
+        """Make the compressed file durable."""
+        self._packed.sync()
+
+    def close(self) -> None:
+        """Give back the contents."""
+        with self._mutex:
+            if self._contents is not None:
+                self._contents.close()
+                self._contents = None
+        self._packed.close()
+
+
+def open_sealed(disk: Disk, path: str) -> SealedFile:
+    """Open a compressed month by its suffix.
+
+    Raises:
+        MissingExtraError: the file is .zst, and nothing that reads it is installed.
+    """
+    unpacker = _zstd_unpacker(path) if path.endswith(".zst") else _gzip_unpacker
+    return SealedFile(path, disk.open(path), unpacker)
+
+
+def packer_for(suffix: str) -> "Packer":
+    """Return what compresses the contents of a file with that suffix."""
+    if suffix == ".gz":
+        return zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    if suffix == ".zst":
+        made: Packer = _zstd(suffix).ZstdCompressor()
+        return made
+    return _Plain()
+
+
+class Packer(Protocol):
+    """What `zlib.compressobj` and its kin for other formats have in common."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        """Take in bytes; return what is ready."""
+        ...
+
+    def flush(self) -> bytes:
+        """Return the rest."""
+        ...
+
+
+class _Plain:
+    """No compression."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def _gzip_unpacker() -> _Unpacker:
+    return zlib.decompressobj(_GZIP)
+
+
+def _zstd_unpacker(path: str) -> Callable[[], _Unpacker]:
+    made: Callable[[], _Unpacker] = _zstd(path).ZstdDecompressor
+    return made
+
+
+def _zstd(path: str) -> Any:  # noqa: ANN401  # one of two modules of the same shape
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            continue
+    msg = f"{path} needs the extra 'zstd': pip install 'feedback-store[zstd]'"
+    raise MissingExtraError(msg)

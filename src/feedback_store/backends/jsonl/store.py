@@ -1,0 +1,294 @@
+"""`JsonlStore`: a folder of month files."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, tzinfo
+from typing import Literal, TypeVar
+
+from feedback_store.backends.jsonl import checking, scanning
+from feedback_store.backends.jsonl.disk import Disk, Readable
+from feedback_store.backends.jsonl.failures import sync_failed, worded
+from feedback_store.backends.jsonl.folder import Folder
+from feedback_store.backends.jsonl.forking import watch_forks
+from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.locking import WriteLock
+from feedback_store.backends.jsonl.os_disk import OsDisk
+from feedback_store.backends.jsonl.part import Part
+from feedback_store.backends.jsonl.rewriting import Rewriter
+from feedback_store.backends.jsonl.syncing import SyncGate
+from feedback_store.backends.jsonl.work import Doubts, Work, absolute
+from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
+from feedback_store.codec import MAX_ENTRY_BYTES, encode
+from feedback_store.entry import FeedbackEntry
+from feedback_store.errors import InvalidEntryError, StoreClosedError, StoreUnavailableError
+from feedback_store.operations import not_found
+from feedback_store.query import Query
+from feedback_store.report import CheckReport, CompactReport
+from feedback_store.store import Change, Outcome
+
+T = TypeVar("T")
+Syncs = list[tuple[Part, Readable, int]]
+
+logger = logging.getLogger("feedback_store.jsonl")
+
+_TRIES = 10
+
+
+class JsonlStore:
+    """A `Store` in a folder of files ``feedback_YYYY-MM.jsonl``, one entry a line.
+
+    The page on the file format tells what is in the folder, the one on durability what it
+    promises and why. Any number of threads and processes of one machine may use the folder.
+
+    Args:
+        path: the folder; it is made at the first write.
+        naive_tz: the time zone of timestamps that name none, in lines by other writers.
+        durability: ``"sync"``: a write is acknowledged when the medium has it; ``"os"``: when the
+            kernel has it, which survives the process but not a power cut.
+        max_entry_bytes: the size that one encoded entry may have.
+        lock_timeout_s: how long to wait for another writer, in seconds.
+        folder_mode: the mode of folders that are made, whatever the umask.
+        file_mode: the mode of files that are made, whatever the umask.
+        owner: user and group id of what is made; unless given, the process's own, or, for root,
+            those of the folder.
+        compact_share: the share of a month's bytes that superseded lines may take before the
+            store compacts the month by itself; 1 or more to never do so.
+        disk: the disk to use instead of the machine's, for tests.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is an operator's choice with a default
+        self,
+        path: str | os.PathLike[str],
+        *,
+        naive_tz: tzinfo = UTC,
+        durability: Literal["sync", "os"] = "sync",
+        max_entry_bytes: int = MAX_ENTRY_BYTES,
+        lock_timeout_s: float = 30.0,
+        folder_mode: int = 0o775,
+        file_mode: int = 0o664,
+        owner: tuple[int, int] | None = None,
+        compact_share: float = 0.5,
+        disk: Disk | None = None,
+    ) -> None:
+        if durability not in ("sync", "os"):
+            msg = 'durability must be "sync" or "os"'
+            raise ValueError(msg)
+        self.path = absolute(path)
+        self._disk: Disk = OsDisk() if disk is None else disk
+        self._durable = durability == "sync"
+        self._max_entry_bytes = max_entry_bytes
+        self._compact_share = compact_share
+        self._state = threading.RLock()
+        self._folder = Folder(self._disk, self.path, naive_tz)
+        self._layout = Layout(self._disk, self.path, folder_mode, file_mode, owner)
+        self._lock = WriteLock(self._disk, self._layout.lock_path, lock_timeout_s)
+        self._doubts = Doubts()
+        self._writer = Writer(self._disk, self._folder, self._layout)
+        self._rewriter = self._make_rewriter(lock_timeout_s)
+        self._prepared = False
+        self._closed = False
+        watch_forks(self)
+
+    def _make_rewriter(self, lock_timeout_s: float) -> Rewriter:
+        maintenance = WriteLock(self._disk, self._layout.maintenance_path, lock_timeout_s)
+        return Rewriter(self._layout, self._folder, self._lock, self._state, maintenance)
+
+    def __repr__(self) -> str:
+        """Show the absolute location."""
+        return f"JsonlStore({self.path!r})"
+
+    def append(self, entries: Sequence[FeedbackEntry]) -> Sequence[Outcome]:
+        """See `Store.append`. One write and one sync per month that is touched."""
+        self._check_open()
+        pairs = [(entry, encode(entry, self._max_entry_bytes)) for entry in entries]
+        if not pairs:
+            return []
+        with worded(self.path):
+            self._prepare()
+            outcomes, syncs = self._locked(lambda: self._append(pairs))
+            self._sync(syncs)
+            self._look_after(syncs)
+        return outcomes
+
+    def _append(self, pairs: list[tuple[FeedbackEntry, bytes]]) -> tuple[list[Outcome], Syncs]:
+        with self._state:
+            self._refresh_to_write()
+            work = Work(self._folder, self._doubts)
+            outcomes = [work.judge(entry, line) for entry, line in pairs]
+            return outcomes, self._do(work)
+
+    def _do(self, work: Work) -> Syncs:
+        written = self._writer.write(work.months)
+        return work.syncs + [(w.part, w.file, w.end) for w in written]
+
+    def rewrite(self, id: str, change: Change) -> FeedbackEntry:
+        """See `Store.rewrite`. The new revision is appended: the month is not rewritten."""
+        self._check_open()
+        with worded(self.path):
+            if not self._prepared and self._disk.status(self.path) is None:
+                raise not_found(id)
+            self._prepare()
+            entry, syncs = self._locked(lambda: self._rewrite(id, change))
+            self._sync(syncs)
+            self._look_after(syncs)
+        return entry
+
+    def _rewrite(self, id: str, change: Change) -> tuple[FeedbackEntry, Syncs]:
+        with self._state:
+            self._refresh_to_write()
+            if (found := self._folder.find(id)) is None:
+                raise not_found(id)
+        old, part, offset, length = found
+        new = change(old)
+        if (new.id, new.timestamp) != (old.id, old.timestamp):
+            msg = "a change may not touch id or timestamp: delete the entry and add another"
+            raise InvalidEntryError(msg)
+        with self._state:
+            work = Work(self._folder, self._doubts)
+            if new == old:
+                work.keep(old, part, offset, length)
+            else:
+                work.write(part.name.month, new, encode(new, self._max_entry_bytes))
+            return new, self._do(work)
+
+    def erase(self, ids: Iterable[str]) -> int:
+        """See `Store.erase`. The months concerned are rewritten without the entries."""
+        self._check_open()
+        wanted = frozenset(ids)
+        with worded(self.path):
+            if not wanted or self._disk.status(self.path) is None:
+                return 0
+            self._prepare()
+            return self._rewriter.erase(wanted)
+
+    def compact(self) -> CompactReport:
+        """See `SupportsCompact.compact`: months with superseded or damaged lines are rewritten."""
+        self._check_open()
+        with worded(self.path):
+            if self._disk.status(self.path) is None:
+                return CompactReport()
+            self._prepare()
+            return self._rewriter.compact()
+
+    def scan(self, query: Query) -> Iterator[FeedbackEntry]:
+        """See `Store.scan`. Memory does not grow with the entries, but for 40 bytes each."""
+        with worded(self.path):
+            parts = self._read(lambda: scanning.snapshot(self._folder.parts()))
+        return self._worded_scan(parts, query)
+
+    def _worded_scan(
+        self, parts: list[scanning.Snapshot], query: Query
+    ) -> Iterator[FeedbackEntry]:
+        with worded(self.path):
+            yield from scanning.scan(parts, query)
+
+    def get(self, id: str) -> FeedbackEntry | None:
+        """See `SupportsGet.get`. One read, by the index."""
+        with worded(self.path):
+            found = self._read(lambda: self._folder.find(id))
+        return None if found is None else found[0]
+
+    def version(self) -> str:
+        """See `SupportsVersion.version`. A status call per month."""
+        with worded(self.path):
+            return self._read(self._folder.version)
+
+    def check(self) -> CheckReport:
+        """See `SupportsCheck.check`."""
+        self._check_open()
+        return checking.check(self._layout, self._folder, self._state)
+
+    def close(self) -> None:
+        """See `Store.close`."""
+        with self._state:
+            self._closed = True
+            self._folder.forget_all()
+        self._lock.close()
+        self._rewriter.close()
+
+    def _read(self, look: Callable[[], T]) -> T:
+        self._check_open()
+        with self._state:
+            self._folder.refresh()
+            return look()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = f"{self!r} was closed; open it again"
+            raise StoreClosedError(msg)
+
+    def _prepare(self) -> None:
+        if not self._prepared:
+            self._layout.prepare()
+            self._prepared = True
+
+    def _locked(self, step: Callable[[], T]) -> T:
+        """Run a step under the write lock, again where someone replaced a file without it."""
+        for _ in range(_TRIES):
+            try:
+                with self._lock:
+                    return step()
+            except FileReplacedError:
+                continue
+            except FileNotFoundError:
+                if self._disk.status(self._layout.lock_path) is not None:
+                    raise
+                self._refuse_a_folder_that_is_gone()
+                self._layout.prepare()  # the state folder was removed, as one may
+        msg = f"{self.path}: a file is replaced again and again; beside_older_writer=True may help"
+        raise StoreUnavailableError(msg)
+
+    def _refuse_a_folder_that_is_gone(self) -> None:
+        if self._disk.status(self.path) is None:
+            msg = (
+                f"{self.path}: the folder is gone since the store was opened; see whether its "
+                "volume is still mounted, then open the store again"
+            )
+            raise StoreUnavailableError(msg)
+
+    def _refresh_to_write(self) -> None:
+        self._folder.refresh()
+
+    def _sync(self, syncs: Syncs) -> None:
+        if not self._durable:
+            return
+        for part, file, end in syncs:
+            try:
+                part.gate.sync(file, end)
+            except OSError as error:
+                with self._state:
+                    self._doubts.add(part, part.gate.durable_end, max(end, part.known_end))
+                    self._folder.forget(part.name)
+                raise sync_failed(error, part.path) from error
+
+    def _look_after(self, syncs: Syncs) -> None:
+        """Keep the index short and the months small; what fails here harms no write."""
+        try:
+            with self._state:
+                for part, _, _ in syncs:
+                    part.index.flush(part.identify)
+                bloated = [p for p, _, _ in syncs if p.is_bloated(self._compact_share)]
+            if bloated:
+                self._rewriter.compact_soon([part.name.month for part in bloated])
+        except OSError as error:
+            logger.warning("%s was left as it is: %s", self.path, error.strerror or error)
+
+    def before_fork(self) -> None:
+        """Come to rest: nobody writes, and nobody changes what is known."""
+        self._lock.mutex.acquire()
+        self._state.acquire()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._state.release()
+        self._lock.mutex.release()
+
+    def after_fork_in_child(self) -> None:
+        """Take locks of one's own; open files may be shared, since no offset is."""
+        self._state = threading.RLock()
+        self._lock.after_fork()
+        self._rewriter.after_fork(self._state)
+        for part in self._folder.parts():
+            part.gate = SyncGate()

@@ -1,0 +1,78 @@
+"""What one call has to write, and what must be durable before it is acknowledged."""
+
+import os
+
+from feedback_store.backends.jsonl.disk import Readable
+from feedback_store.backends.jsonl.folder import Folder
+from feedback_store.backends.jsonl.part import Part
+from feedback_store.backends.jsonl.writing import Lines
+from feedback_store.entry import FeedbackEntry
+from feedback_store.operations import same_content
+from feedback_store.store import Outcome
+
+
+class Doubts:
+    """The stretches of files that must not be believed to be durable, though they can be read.
+
+    After a sync failed, the kernel may show bytes that never reached the medium, and further syncs
+    say nothing about them. Until the file is replaced, an entry that stands there does not count as
+    stored: whoever brings it again has it written again.
+    """
+
+    def __init__(self) -> None:
+        self._stretches: dict[tuple[str, int], list[tuple[int, int]]] = {}
+
+    def add(self, part: Part, start: int, end: int) -> None:
+        """Doubt the bytes from ``start`` to ``end``."""
+        self._stretches.setdefault((part.path, part.status.inode), []).append((start, end))
+
+    def hold(self, part: Part, offset: int) -> bool:
+        """Say whether the line at an offset must be written again."""
+        if not self._stretches:
+            return False
+        stretches = self._stretches.get((part.path, part.status.inode), ())
+        return any(start <= offset < end for start, end in stretches)
+
+
+class Work:
+    """The work of one call: lines to write, and stretches to sync.
+
+    Attributes:
+        months: the lines to write, by month.
+        syncs: what else must be durable: a part, an open file of it, and up to which byte.
+    """
+
+    def __init__(self, folder: Folder, doubts: Doubts) -> None:
+        self._folder = folder
+        self._doubts = doubts
+        self._fresh: dict[str, FeedbackEntry] = {}
+        self.months: dict[str, Lines] = {}
+        self.syncs: list[tuple[Part, Readable, int]] = []
+
+    def judge(self, entry: FeedbackEntry, line: bytes) -> Outcome:
+        """Say what becomes of an entry, and plan what that takes."""
+        if (there := self._fresh.get(entry.id)) is None:
+            if (found := self._folder.find(entry.id)) is None:
+                self._fresh[entry.id] = entry
+                self.write(entry.month, entry, line)
+                return Outcome.ADDED
+            there, part, offset, length = found
+            if same_content(there, entry):
+                self.keep(there, part, offset, length)
+        return Outcome.UNCHANGED if same_content(there, entry) else Outcome.CONFLICT
+
+    def write(self, month: str, entry: FeedbackEntry, line: bytes) -> None:
+        """Plan to write a line."""
+        self.months.setdefault(month, Lines()).add(entry, line)
+
+    def keep(self, entry: FeedbackEntry, part: Part, offset: int, length: int) -> None:
+        """Plan what makes a line durable that stands there: another may have left it unsynced."""
+        if self._doubts.hold(part, offset):
+            self.write(part.name.month, entry, part.file.read(offset, length))
+        elif part.gate.durable_end < offset + length:
+            self.syncs.append((part, part.writer or part.file, part.known_end))
+
+
+def absolute(path: "str | os.PathLike[str]") -> str:
+    """Return where a path leads, seen from now: the process may change its folder later."""
+    return os.path.abspath(os.path.expanduser(os.fspath(path)))
