@@ -9,11 +9,18 @@ errors. Both give equal entries; a property test holds them against each other.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry, Metadata, unchecked_maker, utc_time
+from feedback_store.entry import (
+    OWN_KEYS,
+    OWN_METADATA_KEYS,
+    FeedbackEntry,
+    Metadata,
+    unchecked_maker,
+    utc_time,
+)
 from feedback_store.errors import InvalidEntryError
 from feedback_store.frozen import EMPTY, FrozenDict, freeze
 
@@ -25,6 +32,7 @@ MAX_ENTRY_BYTES = 1_048_576
 
 _BOM = b"\xef\xbb\xbf"
 _OPTIONAL = ("user_id", "trace_id", "name", "annotator_kind", "correction")
+_SHOWN_ANYWAY = frozenset({"message_id", "question", "answer", "rating"})
 _NUMBERS = ("response_time", "token_count")
 _TEXTS = ("conversation_id", "explanation")
 _JSON_NUMBERS = (int, float)
@@ -64,10 +72,12 @@ def to_mapping(entry: FeedbackEntry) -> dict[str, Any]:
         "sources": entry.sources or spelled.get("sources", ()),
         "metadata": _metadata_mapping(metadata),
     }
-    if metadata == _NO_METADATA and "metadata" in spelled:
+    if "metadata" in spelled and metadata == _NO_METADATA:
         shown["metadata"] = spelled["metadata"]
-    if entry.id != entry.message_id or "id" in spelled:
+    if entry.id != entry.message_id:
         shown["id"] = entry.id
+    elif "id" in spelled:
+        shown["id"] = spelled["id"]
     for key in _OPTIONAL:
         if (value := getattr(entry, key)) is not None or key in spelled:
             shown[key] = value
@@ -153,7 +163,7 @@ def from_mapping(
         if key not in given:
             msg = f"{key} is missing"
             raise InvalidEntryError(msg)
-    fields, spelled = _split(given, OWN_KEYS - {"message_id", "question", "answer", "rating"})
+    fields, spelled = _split(given, OWN_KEYS, shown_anyway=_SHOWN_ANYWAY)
     fields["metadata"], told = _metadata_from(fields.get("metadata", EMPTY))
     fields["timestamp"] = _time_of(fields.get("timestamp"), told, naive_tz, fallback_time)
     if "updated_at" in fields:
@@ -164,17 +174,19 @@ def from_mapping(
     return FeedbackEntry(**fields, spelled=spelled)
 
 
-def _split(given: Mapping[str, Any], own: frozenset[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(
+    given: Mapping[str, Any], own: frozenset[str], *, shown_anyway: frozenset[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return our fields, with the others under ``extra``, and those of ours that say nothing."""
     fields: dict[str, Any] = {"extra": {}}
     spelled: dict[str, Any] = {}
     for key, value in given.items():
-        if key in own and (value is None or (value == [] and key == "issues")):
-            spelled[key] = value
-        elif key in own or key in ("message_id", "question", "answer", "rating"):
-            fields[key] = value
-        else:
+        if key not in own:
             fields["extra"][key] = value
+        elif key not in shown_anyway and (value is None or (key == "issues" and value == [])):
+            spelled[key] = value
+        else:
+            fields[key] = value
     return fields, spelled
 
 
@@ -183,37 +195,8 @@ def _metadata_from(given: object) -> tuple[Metadata, object]:
     if not isinstance(given, Mapping):
         msg = f"metadata must be a JSON object, not a {type(given).__name__}"
         raise InvalidEntryError(msg)
-    fields, spelled = _split(given, OWN_METADATA_KEYS)
+    fields, spelled = _split(given, OWN_METADATA_KEYS, shown_anyway=frozenset())
     return Metadata(**fields, spelled=spelled), given.get("timestamp")
-
-
-def _entry_of(wire: "_Wire", naive_tz: tzinfo) -> FeedbackEntry | None:
-    """Return the entry of a plain line, or None where only the careful way will do."""
-    rating, time, updated_at = wire.rating, wire.timestamp, wire.updated_at
-    if rating is not None and not 0 <= rating <= 1:
-        return None
-    metadata = _NO_METADATA if wire.metadata is UNSET else _plain_metadata(wire.metadata)
-    if metadata is None or not wire.message_id or not wire.id or wire.id == wire.message_id:
-        return None
-    return unchecked(
-        FeedbackEntry,
-        message_id=wire.message_id,
-        question=wire.question,
-        answer=wire.answer,
-        rating=rating,
-        timestamp=time if time.tzinfo is UTC else _aware(time, naive_tz, "timestamp"),
-        sources=tuple([FrozenDict(source) for source in wire.sources]),
-        metadata=metadata,
-        id=wire.message_id if wire.id is UNSET else wire.id,
-        user_id=wire.user_id,
-        trace_id=wire.trace_id,
-        name=wire.name,
-        annotator_kind=wire.annotator_kind,
-        correction=wire.correction,
-        updated_at=updated_at and _aware(updated_at, naive_tz, "updated_at"),
-        extra=EMPTY,
-        spelled=_spelled_nulls(wire),
-    )
 
 
 def _time_of(
@@ -255,6 +238,9 @@ def _rfc3339(text: str) -> datetime:
 def _aware(time: datetime, naive_tz: tzinfo, where: str) -> datetime:
     return utc_time(time if time.tzinfo is not None else time.replace(tzinfo=naive_tz), where)
 
+
+# An integer that no float comes near is left to the model's checks.
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 # What was absent shows as None, while a null does not fit the type and goes the careful way,
 # which remembers it: the two must come out as they went in.
@@ -317,13 +303,14 @@ def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
 def _plain_metadata(given: dict[str, Any]) -> Metadata:
     known = msgspec.convert(given, _WireMetadata)
     extra = {
-        key: freeze(value, key) if value.__class__ in _JSON_CONTAINERS else value
+        key: freeze(value, key, 1) if value.__class__ in _JSON_CONTAINERS else value
         for key, value in given.items()
         if key not in OWN_METADATA_KEYS
     }
     spelled = EMPTY
     if None in given.values() or given.get("issues") == []:
-        spelled = FrozenDict({k: v for k, v in given.items() if k not in extra and not v})
+        nothing = {k: v for k, v in given.items() if v is None or v == []}
+        spelled = FrozenDict({k: v if v is None else () for k, v in nothing.items() if k not in extra})
     return _make_metadata(
         known.response_time,
         known.token_count,
@@ -338,8 +325,8 @@ def _plain_metadata(given: dict[str, Any]) -> Metadata:
 class _WireMetadata(msgspec.Struct, gc=False):
     """The known keys of metadata; the others are left where they are."""
 
-    response_time: int | float | None = None
-    token_count: int | float | None = None
+    response_time: _Int | float | None = None
+    token_count: _Int | float | None = None
     conversation_id: str | None = None
     explanation: str | None = None
     issues: tuple[str, ...] | None = ()

@@ -4,7 +4,7 @@ The names are those of the field's tools (Langfuse, LangSmith, MLflow, Phoenix, 
 so that an exporter renames little; see the page on the file format for how an entry looks as JSON.
 """
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from feedback_store.frozen import EMPTY, FrozenDict, check_text, freeze
 
 T = TypeVar("T")
 _NUMBERS = (int, float)
+_MAX_FLOAT = sys.float_info.max
 
 ANNOTATOR_KINDS = ("HUMAN", "LLM", "CODE")
 """Who or what gave the feedback, in the terms of Phoenix and MLflow."""
@@ -70,8 +71,8 @@ def _number(value: object, field: "attrs.Attribute[Any]") -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         msg = f"{field.name} must be a number or None, not a {type(value).__name__}"
         raise InvalidEntryError(msg)
-    if not math.isfinite(value):
-        msg = f"{field.name} must be finite, not {value!r}; use None for an unknown value"
+    if not -_MAX_FLOAT <= value <= _MAX_FLOAT:
+        msg = f"{field.name} must be finite, and no larger than a float; use None if it is unknown"
         raise InvalidEntryError(msg)
     return int(value) if isinstance(value, int) else float(value)
 

@@ -9,6 +9,7 @@ import attrs
 
 from feedback_store import operations
 from feedback_store.entry import FeedbackEntry
+from feedback_store.errors import InvalidEntryError
 from feedback_store.group_commit import GroupCommit
 from feedback_store.query import Page, Query
 from feedback_store.report import Check, CheckReport, CompactReport, Status
@@ -17,6 +18,15 @@ from feedback_store.store import Outcome, Store, SupportsCheck, SupportsCompact
 
 _EVERYTHING = Query()
 _BATCH = 1000
+
+
+def _check_type(entry: object) -> None:
+    if not isinstance(entry, FeedbackEntry):
+        msg = (
+            f"an entry must be a FeedbackEntry, not a {type(entry).__name__}; "
+            "make one by FeedbackEntry(...), or by decode(...) from JSON"
+        )
+        raise InvalidEntryError(msg)
 
 
 @attrs.frozen(kw_only=True)
@@ -80,6 +90,7 @@ class FeedbackStore:
             DuplicateEntryError: other content stands under its id.
             InvalidEntryError: it is larger than the store takes.
         """
+        _check_type(entry)  # here, so that it harms nobody who shares the group
         outcome = self._group.add(entry)
         if outcome is Outcome.CONFLICT:
             raise operations.conflict(entry.id)
@@ -97,6 +108,8 @@ class FeedbackStore:
         result = BatchResult()
         remaining = iter(entries)
         while batch := list(islice(remaining, _BATCH)):
+            for entry in batch:
+                _check_type(entry)
             outcomes = self._store.append(batch)
             result += BatchResult(
                 added=outcomes.count(Outcome.ADDED),
@@ -120,6 +133,7 @@ class FeedbackStore:
         Raises:
             InvalidEntryError: it is larger than the store takes.
         """
+        _check_type(entry)
         return operations.put(self._store, entry)
 
     def update(

@@ -18,6 +18,7 @@ MAX_INT_DIGITS = 4300
 """Digits of an integer: Python's own limit for turning text into a number."""
 
 
+_INT_BOUND = 10**MAX_INT_DIGITS
 _NUMBERS = (int, float)
 _ARRAYS = (list, tuple)
 
@@ -25,7 +26,7 @@ _ARRAYS = (list, tuple)
 class FrozenDict(dict[str, Any]):
     """A dictionary that refuses every change, hashes by its contents, and pickles.
 
-    It is a real ``dict`` (and equal to one with the same items), so that every JSON library
+    It is a real ``dict`` (and equal to one with the same JSON), so that every JSON library
     takes it as it is. ``|`` gives a plain ``dict``, the way to make a changed copy.
     """
 
@@ -43,6 +44,17 @@ class FrozenDict(dict[str, Any]):
     popitem = _refuse
     setdefault = _refuse
     update = _refuse
+
+    def __eq__(self, other: object) -> bool:
+        """Compare as JSON does: as a ``dict``, except that True is not 1, at any depth."""
+        if self is other:
+            return True
+        equal = dict.__eq__(self, other)
+        return equal if equal is NotImplemented else equal and same_json(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        """Negate ``==``: the inherited one would not ask it."""
+        return not self == other
 
     def __hash__(self) -> int:  # type: ignore[override]  # dict sets it to None
         """Hash the items, whatever their order."""
@@ -64,6 +76,17 @@ class FrozenDict(dict[str, Any]):
 EMPTY = FrozenDict()
 
 
+def same_json(a: object, b: object) -> bool:
+    """Say whether two JSON values are the same: 1 is 1.0, but neither is True."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same_json(a[key], b[key]) for key in a)
+    if isinstance(a, _ARRAYS) and isinstance(b, _ARRAYS):
+        return len(a) == len(b) and all(map(same_json, a, b))
+    return a == b
+
+
 def check_text(text: str, where: str) -> str:
     """Return ``text`` as a plain ``str``, or refuse what UTF-8 cannot say.
 
@@ -79,7 +102,8 @@ def check_text(text: str, where: str) -> str:
                 "UTF-8 cannot store; decode the text properly or replace the character"
             )
             raise InvalidEntryError(msg) from None  # the cause would quote the user's text
-    return text if type(text) is str else str(text)
+    # Not str(text): of a member of a text enumeration that would be its name, not its value.
+    return text if type(text) is str else str.__str__(text)
 
 
 def freeze(value: object, where: str, depth: int = 0) -> Any:  # noqa: ANN401  # any JSON value
@@ -113,7 +137,7 @@ def freeze(value: object, where: str, depth: int = 0) -> Any:  # noqa: ANN401  #
 
 def _freeze_number(value: float, where: str) -> int | float:
     if isinstance(value, int):
-        if value.bit_length() > MAX_INT_DIGITS * 3:
+        if not -_INT_BOUND < value < _INT_BOUND:
             msg = f"{where}: an integer of more than {MAX_INT_DIGITS} digits"
             raise InvalidEntryError(msg)
         return int(value)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from feedback_store.entry import FeedbackEntry
-from feedback_store.errors import InvalidEntryError
+from feedback_store.errors import InvalidEntryError, StoreUnavailableError
 from feedback_store.store import Outcome
 
 MAX_GROUP = 1000
@@ -29,18 +29,54 @@ class _Ticket:
         self.error: BaseException | None = None
 
 
+class _Queue:
+    """Who waits, and who leads, in one process."""
+
+    __slots__ = ("leader", "mutex", "pid", "waiting")
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.mutex = threading.Lock()
+        self.waiting: list[_Ticket] = []
+        self.leader: _Ticket | None = None
+
+    def join(self, ticket: _Ticket) -> None:
+        """Wait in the queue; lead it when nobody does."""
+        with self.mutex:
+            self.waiting.append(ticket)
+            if self.leader is None:
+                self.leader = ticket
+            else:
+                ticket.done = threading.Lock()
+                ticket.done.acquire()
+
+    def take(self) -> list[_Ticket]:
+        """Take the group of the next round out of the queue."""
+        with self.mutex:
+            group, self.waiting = self.waiting[:MAX_GROUP], self.waiting[MAX_GROUP:]
+        return group
+
+    def leave(self, ticket: _Ticket) -> None:
+        """Wait no longer; whoever leads passes the lead to the first of those who wait.
+
+        May be called again for the same ticket.
+        """
+        with self.mutex:
+            if ticket in self.waiting:
+                self.waiting.remove(ticket)
+            if self.leader is not ticket:
+                return
+            self.leader = self.waiting[0] if self.waiting else None
+            if self.leader is not None and self.leader.done is not None:
+                self.leader.done.release()
+
+
 class GroupCommit:
     """Gathers single entries of many threads into calls of one ``append``."""
 
     def __init__(self, append: Callable[[Sequence[FeedbackEntry]], Sequence[Outcome]]) -> None:
         self._append = append
-        self._reset()
-
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        self._mutex = threading.Lock()
-        self._waiting: list[_Ticket] = []
-        self._leading = False
+        self._queue = _Queue()
 
     def add(self, entry: FeedbackEntry) -> Outcome:
         """Append the entry together with those of other threads; return its outcome.
@@ -49,47 +85,40 @@ class GroupCommit:
             FeedbackStoreError: what the append raised; an entry that the store refuses for
                 itself does not harm those that came with it.
         """
-        if self._pid != os.getpid():
-            self._reset()  # a fork took the memory, but not the threads that wait in it
-        ticket = _Ticket(entry)
-        with self._mutex:
-            self._waiting.append(ticket)
-            leads = not self._leading
-            if leads:
-                self._leading = True
-            else:
-                ticket.done = threading.Lock()
+        queue, ticket = self._queue, _Ticket(entry)
+        if queue.pid != os.getpid():
+            # A fork took the memory, but not the threads that wait in it. Where two threads of
+            # the child come here at once, each works on a queue of its own, which is harmless.
+            queue = self._queue = _Queue()
+        try:
+            queue.join(ticket)
+            if ticket.done is not None:
                 ticket.done.acquire()
-        if not leads:
-            ticket.done.acquire()  # type: ignore[union-attr]  # made above for those who wait
-        if ticket.outcome is None and ticket.error is None:
-            self._lead()
-        if ticket.error is not None:
-            raise ticket.error
-        assert ticket.outcome is not None
+            if queue.leader is ticket:
+                self._lead(queue)
+        finally:
+            # An interrupt may come while this thread waits, or when it was just given the lead.
+            if ticket.outcome is None or queue.leader is ticket:
+                queue.leave(ticket)
+        if ticket.outcome is None:
+            raise ticket.error or _interrupted()
         return ticket.outcome
 
-    def _lead(self) -> None:
-        """Serve one group, and pass the lead to the first of those who came meanwhile."""
-        with self._mutex:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+    def _lead(self, queue: _Queue) -> None:
+        """Serve one group."""
+        group = queue.take()
         try:
             self._serve(group)
+        except Exception as error:  # noqa: BLE001  # whatever it is, each of the group gets it
+            _fail(group, error)
         except BaseException as error:
-            for ticket in group:
-                if ticket.outcome is None and ticket.error is None:
-                    ticket.error = error
-            if not isinstance(error, Exception):
-                raise  # a KeyboardInterrupt is the leader's own, too
+            # An interrupt is this thread's own: the others learn only that theirs was cut short.
+            _fail(group, _interrupted(error))
+            raise
         finally:
-            with self._mutex:
-                successor = self._waiting[0] if self._waiting else None
-                self._leading = successor is not None
             for ticket in group:
-                if ticket.done is not None:
+                if ticket.done is not None and ticket is not queue.leader:
                     ticket.done.release()
-            if successor is not None and successor.done is not None:
-                successor.done.release()
 
     def _serve(self, group: list[_Ticket]) -> None:
         try:
@@ -108,3 +137,15 @@ class GroupCommit:
             ticket.outcome = self._append([ticket.entry])[0]
         except InvalidEntryError as error:
             ticket.error = error
+
+
+def _fail(group: list[_Ticket], error: BaseException) -> None:
+    for ticket in group:
+        if ticket.outcome is None and ticket.error is None:
+            ticket.error = error
+
+
+def _interrupted(cause: BaseException | None = None) -> StoreUnavailableError:
+    error = StoreUnavailableError("the write was interrupted; the same call may be made again")
+    error.__cause__ = cause
+    return error

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from feedback_store.errors import UnknownBackendError
 from feedback_store.facade import FeedbackStore
@@ -28,7 +28,8 @@ def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStor
         location: a path to a folder of month files, or a URL: ``jsonl:///relative/folder``,
             ``jsonl:////absolute/folder``, ``mem://`` (in memory, for tests), or the scheme of
             an installed backend.
-        **options: what the backend takes: see the class of the store.
+        **options: what the backend takes: see the class of the store. A folder of month files
+            also takes ``beside_older_writer=True``, while an older service still writes there.
 
     Raises:
         UnknownBackendError: no backend is known for the scheme.
@@ -43,8 +44,12 @@ def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStor
     return FeedbackStore(_opener(found[0][:-1].lower())(text, **options))
 
 
-def _open_folder(path: str, **options: Any) -> Store:  # noqa: ANN401  # as above
-    from feedback_store.backends.jsonl import JsonlStore  # noqa: PLC0415  # only what is used
+def _open_folder(path: str, *, beside_older_writer: bool = False, **options: Any) -> Store:  # noqa: ANN401  # as above
+    if beside_older_writer:
+        from feedback_store.backends.jsonl.beside import BesideOlderWriterStore  # noqa: PLC0415  # only what is used
+
+        return BesideOlderWriterStore(path, **options)
+    from feedback_store.backends.jsonl import JsonlStore  # noqa: PLC0415  # as above
 
     return JsonlStore(path, **options)
 
@@ -63,17 +68,19 @@ def path_of(url: str) -> str:
     """Return the path of a URL with three slashes for a relative one, four for an absolute one.
 
     Raises:
-        UnknownBackendError: the URL names a host, which usually means a missing slash.
+        UnknownBackendError: the URL has another number of slashes, or a ``?``.
     """
-    parts = urlsplit(url)
-    if parts.netloc or len(parts.path) < 2:  # noqa: PLR2004  # the slash, and one character
-        scheme = parts.scheme
+    scheme, _, rest = url.partition(":")
+    if "?" in rest:
+        msg = "options are not part of the URL: open_store(url, durability='os'); write ? as %3F"
+        raise UnknownBackendError(msg)
+    if not rest.startswith("///") or rest == "///":
         msg = (
             f"a {scheme} URL has three slashes before a relative path and four before an "
             f"absolute one: {scheme}:///data/feedback, {scheme}:////srv/feedback"
         )
         raise UnknownBackendError(msg)
-    return unquote(parts.path[1:])
+    return unquote(rest[3:])
 
 
 _OPENERS: dict[str, Callable[..., Store]] = {"jsonl": _open_jsonl, "mem": _open_memory}

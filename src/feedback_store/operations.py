@@ -213,7 +213,8 @@ def update(
 ) -> FeedbackEntry:  # fmt: skip
     """Change fields of the entry and of its metadata by their names; see `FeedbackStore.update`."""
     check_names(fields)
-    issues = (add_issues,) if isinstance(add_issues, str) else tuple(add_issues)
+    added = (add_issues,) if isinstance(add_issues, str) else add_issues
+    issues = Metadata(issues=added).issues  # checked before the store is asked
     return store.rewrite(id, lambda old: changed(old, issues, fields))
 
 
@@ -238,7 +239,9 @@ def changed(old: FeedbackEntry, issues: tuple[str, ...], fields: dict[str, Any])
 
     ``updated_at`` is now, unless given, or unless nothing changes.
     """
-    metadata: Metadata = fields.get("metadata", old.metadata)
+    metadata = old.metadata
+    if "metadata" in fields:
+        metadata = attrs.evolve(old, metadata=fields["metadata"]).metadata
     told = {name: value for name, value in fields.items() if name in OWN_METADATA_KEYS}
     if told:
         metadata = attrs.evolve(metadata, **told)
@@ -246,7 +249,8 @@ def changed(old: FeedbackEntry, issues: tuple[str, ...], fields: dict[str, Any])
         metadata = attrs.evolve(metadata, issues=(*metadata.issues, *added))
     own = {name: value for name, value in fields.items() if name in OWN_KEYS}
     if "extra" in fields:
-        own["extra"] = FrozenDict({**old.extra, **fields["extra"]})
+        more = attrs.evolve(old, extra=fields["extra"]).extra
+        own["extra"] = FrozenDict({**old.extra, **more})
     new = attrs.evolve(old, **{**own, "metadata": metadata})
     if new == old:
         return old

@@ -1,6 +1,5 @@
 """What can be asked of a store: a `Query`, and the `Page` that answers it."""
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -10,7 +9,7 @@ import attrs
 
 from feedback_store.entry import FeedbackEntry, Metadata
 from feedback_store.errors import InvalidEntryError, InvalidQueryError
-from feedback_store.frozen import EMPTY, FrozenDict, freeze
+from feedback_store.frozen import EMPTY, FrozenDict, freeze, same_json
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -202,7 +201,7 @@ class Query:
             given.append(lambda e: not types.isdisjoint(source_types_of(e)))
         if self.match:
             pairs = tuple(self.match.items())
-            given.append(lambda e: all(_same_json(key_of(e, k), v) for k, v in pairs))
+            given.append(lambda e: all(same_json(key_of(e, k), v) for k, v in pairs))
         if self.text:
             needle = self.text.casefold()
             given.append(lambda e: any(needle in t.casefold() for t in _texts_of(e)))
@@ -240,19 +239,16 @@ _ABSENT = object()
 
 def key_of(entry: FeedbackEntry, key: str) -> object:
     """Return what the entry's JSON holds under a key: top-level first, then in the metadata."""
-    if key in entry.extra:
-        return entry.extra[key]
-    if key in FIELD_NAMES:
-        value = getattr(entry, key)
-        if value is not None:
-            return value
-    if key in entry.metadata.extra:
-        return entry.metadata.extra[key]
-    if key in METADATA_NAMES:
-        value = getattr(entry.metadata, key)
-        if value is not None:
-            return value
-    return None if key in entry.spelled or key in entry.metadata.spelled else _ABSENT
+    for place, names in ((entry, FIELD_NAMES), (entry.metadata, METADATA_NAMES)):
+        if key in place.extra:
+            return place.extra[key]
+        if key in names:
+            value = getattr(place, key)
+            if key in place.spelled and value in (None, ()):
+                return place.spelled[key]
+            if value is not None or key == "rating":  # a rating is always shown
+                return value
+    return _ABSENT
 
 
 def source_types_of(entry: FeedbackEntry) -> frozenset[str]:
@@ -271,11 +267,3 @@ METADATA_NAMES = frozenset(f.name for f in attrs.fields(Metadata)) - {"extra", "
 
 def _texts_of(entry: FeedbackEntry) -> tuple[str, str, str]:
     return entry.question, entry.answer, entry.metadata.explanation or ""
-
-
-def _same_json(found: object, wanted: object) -> bool:
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return found is wanted
-    if isinstance(found, float) and math.isnan(found):
-        return False
-    return found == wanted

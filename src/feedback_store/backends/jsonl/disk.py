@@ -69,6 +69,14 @@ class File(Readable, Protocol):
         """Give the file to a user and a group."""
         ...
 
+    def lock(self, timeout_s: float) -> bool:
+        """Lock the file itself, as older writers do; False when that took too long."""
+        ...
+
+    def unlock(self) -> None:
+        """Free the lock on the file itself."""
+        ...
+
 
 class FileLock(Protocol):
     """A lock between processes, freed by the kernel when its holder dies."""

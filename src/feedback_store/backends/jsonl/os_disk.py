@@ -75,6 +75,28 @@ class OsFile:
         """See `File.set_owner`."""
         os.fchown(self.descriptor, user, group)
 
+    def lock(self, timeout_s: float) -> bool:
+        """See `File.lock`."""
+        import portalocker  # noqa: PLC0415  # 90 ms that only a store beside an older writer needs
+
+        flags = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                portalocker.lock(self.descriptor, flags)
+            except portalocker.AlreadyLocked:
+                if time.monotonic() >= deadline:
+                    return False
+                time.sleep(_LONGEST_PAUSE_S)
+            else:
+                return True
+
+    def unlock(self) -> None:
+        """See `File.unlock`."""
+        import portalocker  # noqa: PLC0415  # as above
+
+        portalocker.unlock(self.descriptor)
+
     def close(self) -> None:
         """See `File.close`."""
         if self.descriptor >= 0:

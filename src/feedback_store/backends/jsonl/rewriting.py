@@ -21,8 +21,10 @@ from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.replacement import Replacement
-from feedback_store.errors import LockTimeoutError
+from feedback_store.errors import LockTimeoutError, StoreUnavailableError
 from feedback_store.report import CompactReport
+
+_TRIES = 100
 
 
 class Rewriter:
@@ -73,16 +75,27 @@ class Rewriter:
             with self._state:
                 self._folder.refresh()
                 there = {id for id in ids if self._folder.find(id) is not None}  # noqa: A001  # the field's name
-                hashes = [hash_of(id) for id in ids]  # noqa: A001  # as above
-                months = [
-                    month
-                    for month, parts in self._months().items()
-                    if any(p.index.damaged or any(map(p.index.find, hashes)) for p in parts)
-                ]
-            for month in months:
-                self._rewrite(month, ids)
+            for _ in range(_TRIES):
+                if not (months := self._months_with(ids)):
+                    break
+                for month in months:
+                    self._rewrite(month, ids)
+            else:
+                msg = f"{self._layout.path}: an older writer keeps replacing files; try again"
+                raise StoreUnavailableError(msg)
             self._quarantine.erase(ids)
             return len(there)
+
+    def _months_with(self, ids: frozenset[str]) -> list[str]:
+        """Return the months with a line of one of the ids, or with a damaged one, which may be."""
+        hashes = [hash_of(id) for id in ids]  # noqa: A001  # the field's name
+        with self._state:
+            self._folder.refresh()
+            return [
+                month
+                for month, parts in self._months().items()
+                if any(p.index.damaged or any(map(p.index.find, hashes)) for p in parts)
+            ]
 
     def _months(self) -> dict[str, list[Part]]:
         months: dict[str, list[Part]] = {}
@@ -95,7 +108,7 @@ class Rewriter:
         with self._state:
             self._folder.refresh()
             parts = self._months().get(month, [])
-            copies = [_Copy(part, drop) for part in parts]
+            copies = [Copy(part, drop) for part in parts]
         if not copies:
             return CompactReport()
         plain = any(part.name.plain for part in parts)
@@ -105,13 +118,16 @@ class Rewriter:
             _copy_bulk(copies, new)
             if plain:
                 new.sync()
-            with self._lock, self._state:
-                return self._take_place(month, copies, new)
+            return self._swap(month, copies, new)
         except BaseException:
             new.abandon()
             raise
 
-    def _take_place(self, month: str, copies: "list[_Copy]", new: Replacement) -> CompactReport:
+    def _swap(self, month: str, copies: "list[Copy]", new: Replacement) -> CompactReport:
+        with self._lock, self._state:
+            return self._take_place(month, copies, new)
+
+    def _take_place(self, month: str, copies: "list[Copy]", new: Replacement) -> CompactReport:
         self._folder.refresh()
         before = [copy.part for copy in copies]
         if self._months().get(month, []) != before:
@@ -138,11 +154,7 @@ class Rewriter:
         keep = new.part.index.run_names() if new.part is not None else set()
         for part in before:
             discard_runs(self._disk, self._folder.index_path, part.name.name, keep)
-        if new.part is not None and not new.part.index.end:
-            new.abandon()
-            self._disk.unlink(new.path)
-        else:
-            self._replace(new)
+        self._replace(new, before)
         for part in before:
             self._folder.forget(part.name)
             if part.name != new.name:
@@ -152,8 +164,12 @@ class Rewriter:
             new.part.gate.durable_end = new.part.index.end
             self._folder.adopt(new.part)
 
-    def _replace(self, new: Replacement) -> None:
-        self._disk.rename(new.temporary, new.path)
+    def _replace(self, new: Replacement, before: list[Part]) -> None:  # noqa: ARG002  # for those who exchange
+        if new.part is not None and not new.part.index.end:
+            new.abandon()
+            self._disk.unlink(new.path)
+        else:
+            self._disk.rename(new.temporary, new.path)
 
     def _sync_folder(self) -> None:
         try:
@@ -179,7 +195,7 @@ class Rewriter:
         self._maintenance.close()
 
 
-class _Copy:
+class Copy:
     """A part that is being copied: what it was at the start, and what to leave out."""
 
     def __init__(self, part: Part, drop: frozenset[str]) -> None:
@@ -213,7 +229,7 @@ def _is_worth_it(parts: list[Part]) -> bool:
     return len(parts) > 1 or any(p.index.superseded or p.index.damaged for p in parts)
 
 
-def _copy_bulk(copies: list[_Copy], new: Replacement) -> None:
+def _copy_bulk(copies: list[Copy], new: Replacement) -> None:
     """Copy the lines that still count, all parts together, in the order of time."""
     hidden = scanning.superseded_lines([copy.at_start for copy in copies])
     lines: list[tuple[int, int, int]] = []

@@ -69,8 +69,8 @@ class Work:
         """Plan what makes a line durable that stands there: another may have left it unsynced."""
         if self._doubts.hold(part, offset):
             self.write(part.name.month, entry, part.file.read(offset, length))
-        elif part.gate.durable_end < offset + length:
-            self.syncs.append((part, part.writer or part.file, part.known_end))
+        else:
+            self.syncs.append((part, part.writer or part.file, offset + length))
 
 
 def absolute(path: "str | os.PathLike[str]") -> str:
