@@ -1,12 +1,7 @@
 """Durable feedback on the answers of language models: open a store, add, ask, export."""
 
 from feedback_store.codec import decode, encode
-from feedback_store.entry import (
-    FeedbackEntry,
-    Metadata,
-    rating_from_stars,
-    rating_from_thumbs,
-)
+from feedback_store.entry import FeedbackEntry, Metadata
 from feedback_store.errors import (
     DuplicateEntryError,
     DurabilityError,
@@ -24,7 +19,8 @@ from feedback_store.errors import (
 )
 from feedback_store.facade import BatchResult, FeedbackStore
 from feedback_store.opening import open_store
-from feedback_store.query import Order, Page, Query, Rating
+from feedback_store.query import Order, Page, Query
+from feedback_store.rating import Rating, rating_from_stars, rating_from_thumbs
 from feedback_store.report import Check, CheckReport, CompactReport, Status
 from feedback_store.stats import Group, Stats
 from feedback_store.store import Outcome, Store

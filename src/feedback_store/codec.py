@@ -9,20 +9,15 @@ errors. Both give equal entries; a property test holds them against each other.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from feedback_store.entry import (
-    OWN_KEYS,
-    OWN_METADATA_KEYS,
-    FeedbackEntry,
-    Metadata,
-    unchecked_maker,
-    utc_time,
-)
+from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry, Metadata
 from feedback_store.errors import InvalidEntryError
-from feedback_store.frozen import EMPTY, FrozenDict, freeze
+from feedback_store.fields import aware_time
+from feedback_store.frozen import EMPTY
+from feedback_store.wire import decode_plain
 
 if TYPE_CHECKING:
     from cattrs import Converter
@@ -35,9 +30,9 @@ _OPTIONAL = ("user_id", "trace_id", "name", "annotator_kind", "correction")
 _SHOWN_ANYWAY = frozenset({"message_id", "question", "answer", "rating"})
 _NUMBERS = ("response_time", "token_count")
 _TEXTS = ("conversation_id", "explanation")
-_JSON_NUMBERS = (int, float)
 _encoder = msgspec.json.Encoder()
 _any_decoder = msgspec.json.Decoder()
+_NO_METADATA = Metadata()
 
 
 def encode(entry: FeedbackEntry, max_bytes: int | None = None) -> bytes:
@@ -123,10 +118,7 @@ def decode(
         InvalidEntryError: the line is no JSON object, or no entry; the message says what is
             wrong with it without quoting it.
     """
-    try:
-        entry = _entry_of(_wire_decoder.decode(line), naive_tz)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidEntryError):
-        entry = None
+    entry = decode_plain(line, naive_tz)
     if entry is None:
         return from_mapping(parse(line), naive_tz=naive_tz, fallback_time=fallback_time)
     return entry
@@ -226,110 +218,13 @@ def _parse_time(given: object, naive_tz: tzinfo, where: str) -> datetime:
             time = parser(given)
         except (msgspec.MsgspecError, ValueError, UnicodeEncodeError):
             continue
-        return _aware(time, naive_tz, where)
+        return aware_time(time, naive_tz, where)
     msg = f"{where} is not a time in ISO 8601 form, such as 2025-10-05T12:34:56.789Z"
     raise InvalidEntryError(msg)
 
 
 def _rfc3339(text: str) -> datetime:
     return msgspec.convert(text, datetime)
-
-
-def _aware(time: datetime, naive_tz: tzinfo, where: str) -> datetime:
-    return utc_time(time if time.tzinfo is not None else time.replace(tzinfo=naive_tz), where)
-
-
-# An integer that no float comes near is left to the model's checks.
-_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
-# What was absent shows as None, while a null does not fit the type and goes the careful way,
-# which remembers it: the two must come out as they went in.
-_ABSENT: Any = None
-
-
-class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
-    """A plain line, as nearly all lines are."""
-
-    message_id: str
-    question: str
-    answer: str
-    timestamp: datetime
-    rating: int | float | None = None
-    sources: tuple[dict[str, str | int | float | bool | None], ...] = ()
-    metadata: dict[str, Any] = _ABSENT
-    id: str = _ABSENT
-    user_id: str = _ABSENT
-    trace_id: str = _ABSENT
-    name: str = _ABSENT
-    annotator_kind: Literal["HUMAN", "LLM", "CODE"] = _ABSENT
-    correction: str = _ABSENT
-    updated_at: datetime = _ABSENT
-
-
-_wire_decoder = msgspec.json.Decoder(_Wire)
-_make_entry = unchecked_maker(FeedbackEntry)
-_make_metadata = unchecked_maker(Metadata)
-_NO_METADATA = Metadata()
-_JSON_CONTAINERS = (dict, list)
-
-
-def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
-    """Return the entry of a plain line, or None where only the careful way will do."""
-    rating, time, updated_at = wire.rating, wire.timestamp, wire.updated_at
-    if rating is not None and not 0 <= rating <= 1:
-        return None
-    if not wire.message_id or wire.id in ("", wire.message_id):
-        return None
-    return _make_entry(
-        wire.message_id,
-        wire.question,
-        wire.answer,
-        rating,
-        time if time.tzinfo is UTC else _aware(time, naive_tz, "timestamp"),
-        tuple([FrozenDict(source) for source in wire.sources]),
-        _NO_METADATA if wire.metadata is None else _plain_metadata(wire.metadata),
-        wire.id or wire.message_id,
-        wire.user_id,
-        wire.trace_id,
-        wire.name,
-        wire.annotator_kind,
-        wire.correction,
-        updated_at and _aware(updated_at, naive_tz, "updated_at"),
-        EMPTY,
-        EMPTY,
-    )
-
-
-def _plain_metadata(given: dict[str, Any]) -> Metadata:
-    known = msgspec.convert(given, _WireMetadata)
-    extra = {
-        key: freeze(value, key, 1) if value.__class__ in _JSON_CONTAINERS else value
-        for key, value in given.items()
-        if key not in OWN_METADATA_KEYS
-    }
-    spelled = EMPTY
-    if None in given.values() or given.get("issues") == []:
-        nothing = {k: v for k, v in given.items() if v is None or v == []}
-        spelled = FrozenDict({k: v if v is None else () for k, v in nothing.items() if k not in extra})
-    return _make_metadata(
-        known.response_time,
-        known.token_count,
-        known.conversation_id,
-        known.explanation,
-        known.issues or (),
-        FrozenDict(extra) if extra else EMPTY,
-        spelled,
-    )
-
-
-class _WireMetadata(msgspec.Struct, gc=False):
-    """The known keys of metadata; the others are left where they are."""
-
-    response_time: _Int | float | None = None
-    token_count: _Int | float | None = None
-    conversation_id: str | None = None
-    explanation: str | None = None
-    issues: tuple[str, ...] | None = ()
 
 
 @cache

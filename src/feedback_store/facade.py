@@ -137,7 +137,7 @@ class FeedbackStore:
         return operations.put(self._store, entry)
 
     def update(
-        self, id: str, *, add_issues: Iterable[str] = (), **fields: Any  # noqa: A002, ANN401  # the field's name; any field's value
+        self, id: str, *, add_issues: Iterable[str] = (), **fields: Any  # noqa: ANN401  # any field's value
     ) -> FeedbackEntry:  # fmt: skip
         """Change an entry, as one step that no other write can come between.
 
@@ -167,7 +167,7 @@ class FeedbackStore:
         """Erase every entry that matches; say how many."""
         return operations.delete_where(self._store, query)
 
-    def get(self, id: str) -> FeedbackEntry:  # noqa: A002  # the field's name
+    def get(self, id: str) -> FeedbackEntry:
         """Return the entry.
 
         Raises:
@@ -178,7 +178,7 @@ class FeedbackStore:
             raise operations.not_found(id)
         return entry
 
-    def find(self, id: str) -> FeedbackEntry | None:  # noqa: A002  # the field's name
+    def find(self, id: str) -> FeedbackEntry | None:
         """Return the entry, or None when there is none."""
         return operations.find(self._store, id)
 

@@ -38,12 +38,12 @@ class FrozenDict(dict[str, Any]):
 
     __setitem__ = _refuse
     __delitem__ = _refuse
-    __ior__ = _refuse  # type: ignore[assignment]  # a dict's |= returns itself, ours never returns
+    __ior__ = _refuse
     clear = _refuse
     pop = _refuse
     popitem = _refuse
-    setdefault = _refuse
-    update = _refuse
+    setdefault = _refuse  # pyright: ignore[reportAssignmentType]  # overloads that never return
+    update = _refuse  # pyright: ignore[reportAssignmentType]  # as above
 
     def __eq__(self, other: object) -> bool:
         """Compare as JSON does: as a ``dict``, except that True is not 1, at any depth."""

@@ -62,13 +62,13 @@ _TIMELESS = tuple(
 )
 
 
-def conflict(id: str) -> DuplicateEntryError:  # noqa: A002  # the field's name
+def conflict(id: str) -> DuplicateEntryError:
     """Return the error for an entry that stands under the id with other content."""
     msg = f"another entry stands under the id {id!r}; use put to replace it, or another id"
     return DuplicateEntryError(msg)
 
 
-def not_found(id: str) -> EntryNotFoundError:  # noqa: A002  # the field's name
+def not_found(id: str) -> EntryNotFoundError:
     """Return the error for an id without an entry."""
     return EntryNotFoundError(f"no entry has the id {id!r}")
 
@@ -100,7 +100,7 @@ def rating_key(entry: FeedbackEntry, order: Order | None) -> tuple[bool, float]:
     return False, -entry.rating if order is Order.RATING_DESC else entry.rating
 
 
-def find(store: Store, id: str) -> FeedbackEntry | None:  # noqa: A002  # the field's name
+def find(store: Store, id: str) -> FeedbackEntry | None:
     """Return the entry, or None when there is none."""
     if isinstance(store, SupportsGet):
         return store.get(id)
@@ -209,12 +209,12 @@ def _replacing(old: FeedbackEntry, new: FeedbackEntry) -> FeedbackEntry:
 
 
 def update(
-    store: Store, id: str, add_issues: Iterable[str], fields: dict[str, Any]  # noqa: A002  # the field's name
+    store: Store, id: str, add_issues: Iterable[str], fields: dict[str, Any]
 ) -> FeedbackEntry:  # fmt: skip
     """Change fields of the entry and of its metadata by their names; see `FeedbackStore.update`."""
     check_names(fields)
     added = (add_issues,) if isinstance(add_issues, str) else add_issues
-    issues = Metadata(issues=added).issues  # checked before the store is asked
+    issues = Metadata(issues=tuple(added)).issues  # checked before the store is asked
     return store.rewrite(id, lambda old: changed(old, issues, fields))
 
 

@@ -1,6 +1,6 @@
 """What can be asked of a store: a `Query`, and the `Page` that answers it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -10,29 +10,9 @@ import attrs
 from feedback_store.entry import FeedbackEntry, Metadata
 from feedback_store.errors import InvalidEntryError, InvalidQueryError
 from feedback_store.frozen import EMPTY, FrozenDict, freeze, same_json
+from feedback_store.rating import Rating
 
 E = TypeVar("E", bound=StrEnum)
-
-UNKNOWN_SOURCE_TYPE = "unknown"
-"""The source type of an entry without sources, and of a source that names no type."""
-
-
-class Rating(StrEnum):
-    """The four classes of a rating."""
-
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    NEUTRAL = "neutral"
-    UNRATED = "unrated"
-
-    @classmethod
-    def of(cls, rating: float | None) -> "Rating":
-        """Return the class of a rating: positive above 0.5, negative below, neutral at 0.5."""
-        if rating is None:
-            return cls.UNRATED
-        if rating == 0.5:  # noqa: PLR2004  # the middle of the scale, as the model defines it
-            return cls.NEUTRAL
-        return cls.POSITIVE if rating > 0.5 else cls.NEGATIVE  # noqa: PLR2004  # as above
 
 
 class Order(StrEnum):
@@ -48,50 +28,51 @@ class Order(StrEnum):
     """The worst rated first, unrated last; newest first among equals."""
 
 
-def _as_rating(value: object) -> Rating | None:
+def _as_rating(value: Rating | str | None) -> Rating | None:
     return None if value is None else _member(Rating, value, "rating")
 
 
-def _as_order(value: object) -> Order | None:
+def _as_order(value: Order | str | None) -> Order | None:
     return None if value is None else _member(Order, value, "order")
 
 
 def _member(kind: type[E], value: object, where: str) -> E:
     try:
-        return kind(value)
+        return kind(str(value))
     except ValueError:
         msg = f"{where} must be one of {', '.join(kind)}"
         raise InvalidQueryError(msg) from None
 
 
-def _as_time(value: object, field: "attrs.Attribute[Any]") -> datetime | None:
+def _as_time(value: object, name: str) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, datetime):
-        msg = f"{field.name} must be a datetime, not a {type(value).__name__}"
+        msg = f"{name} must be a datetime, not a {type(value).__name__}"
         raise InvalidQueryError(msg)
     if value.tzinfo is None or value.utcoffset() is None:
-        msg = f"{field.name} has no time zone; write it with one, such as tzinfo=datetime.UTC"
+        msg = f"{name} has no time zone; write it with one, such as tzinfo=datetime.UTC"
         raise InvalidQueryError(msg)
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        msg = f"{field.name} lies outside the years 1 to 9999 in UTC"
+        msg = f"{name} lies outside the years 1 to 9999 in UTC"
         raise InvalidQueryError(msg) from None
 
 
-def _as_names(value: object, field: "attrs.Attribute[Any]") -> tuple[str, ...]:
-    if isinstance(value, str) or not hasattr(value, "__iter__"):
-        msg = f"{field.name} must be a list of strings, such as {field.name}=['a', 'b']"
+def _as_names(value: object, name: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        msg = f"{name} must be a list of strings, such as {name}=['a', 'b']"
         raise InvalidQueryError(msg)
-    names = tuple(value)
-    if not all(isinstance(name, str) for name in names):
-        msg = f"{field.name} must hold strings only"
+    items: Iterable[object] = value
+    names = tuple(items)
+    if not all(isinstance(item, str) for item in names):
+        msg = f"{name} must hold strings only"
         raise InvalidQueryError(msg)
-    return names
+    return tuple(map(str, names))
 
 
-def _as_match(value: object) -> FrozenDict:
+def _as_match(value: Mapping[str, Any]) -> FrozenDict:
     if not isinstance(value, Mapping):
         msg = "match must be a mapping, such as match={'channel': 'web'}"
         raise InvalidQueryError(msg)
@@ -120,12 +101,23 @@ def _check_callable(_: object, field: "attrs.Attribute[Any]", value: object) -> 
         raise InvalidQueryError(msg)
 
 
-def _named() -> Any:  # noqa: ANN401  # attrs.field's own type is Any to type checkers
-    return attrs.field(default=(), converter=attrs.Converter(_as_names, takes_field=True))
+# As for the fields of an entry: one converter per field, from which type checkers read its type.
 
 
-def _timed() -> Any:  # noqa: ANN401  # as above
-    return attrs.field(default=None, converter=attrs.Converter(_as_time, takes_field=True))
+def _since(value: datetime | None) -> datetime | None:
+    return _as_time(value, "since")
+
+
+def _until(value: datetime | None) -> datetime | None:
+    return _as_time(value, "until")
+
+
+def _issues(value: Iterable[str]) -> tuple[str, ...]:
+    return _as_names(value, "issues")
+
+
+def _source_types(value: Iterable[str]) -> tuple[str, ...]:
+    return _as_names(value, "source_types")
 
 
 @attrs.frozen(kw_only=True)
@@ -155,10 +147,10 @@ class Query:
     """
 
     rating: Rating | None = attrs.field(default=None, converter=_as_rating)
-    since: datetime | None = _timed()
-    until: datetime | None = _timed()
-    issues: tuple[str, ...] = _named()
-    source_types: tuple[str, ...] = _named()
+    since: datetime | None = attrs.field(default=None, converter=_since)
+    until: datetime | None = attrs.field(default=None, converter=_until)
+    issues: tuple[str, ...] = attrs.field(default=(), converter=_issues)
+    source_types: tuple[str, ...] = attrs.field(default=(), converter=_source_types)
     text: str | None = attrs.field(default=None, validator=_check_text, repr=False)
     message_id: str | None = attrs.field(default=None, validator=_check_text)
     conversation_id: str | None = attrs.field(default=None, validator=_check_text)
@@ -198,7 +190,7 @@ class Query:
         if issues := frozenset(self.issues):
             given.append(lambda e: not issues.isdisjoint(e.metadata.issues))
         if types := frozenset(self.source_types):
-            given.append(lambda e: not types.isdisjoint(source_types_of(e)))
+            given.append(lambda e: not types.isdisjoint(e.source_types))
         if self.match:
             pairs = tuple(self.match.items())
             given.append(lambda e: all(same_json(key_of(e, k), v) for k, v in pairs))
@@ -249,14 +241,6 @@ def key_of(entry: FeedbackEntry, key: str) -> object:
             if value is not None or key == "rating":  # a rating is always shown
                 return value
     return _ABSENT
-
-
-def source_types_of(entry: FeedbackEntry) -> frozenset[str]:
-    """Return the types of an entry's sources, ``"unknown"`` where none is named."""
-    if not entry.sources:
-        return frozenset((UNKNOWN_SOURCE_TYPE,))
-    types = (source.get("type") for source in entry.sources)
-    return frozenset(t if isinstance(t, str) and t else UNKNOWN_SOURCE_TYPE for t in types)
 
 
 FIELD_NAMES = frozenset(f.name for f in attrs.fields(FeedbackEntry)) - {

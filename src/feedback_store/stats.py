@@ -8,7 +8,7 @@ import attrs
 
 from feedback_store.entry import FeedbackEntry
 from feedback_store.frozen import EMPTY, FrozenDict
-from feedback_store.query import Rating, source_types_of
+from feedback_store.rating import Rating
 
 
 @attrs.frozen(kw_only=True)
@@ -135,7 +135,7 @@ class _Counting:
         when = entry.timestamp
         self.months[when.year, when.month] += 1
         self.issues.update(frozenset(entry.metadata.issues))
-        for kind in source_types_of(entry):
+        for kind in entry.source_types:
             self.types.setdefault(kind, Counter())[rating] += 1
         if (response_time := entry.metadata.response_time) is not None:
             self.response_us += to_microseconds(response_time)

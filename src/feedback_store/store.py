@@ -74,7 +74,7 @@ class Store(Protocol):
         """
         ...
 
-    def rewrite(self, id: str, change: Change) -> FeedbackEntry:  # noqa: A002  # the field's name
+    def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """Read the entry, apply ``change``, and store the result, as one step.
 
         No other write comes between, in any process. ``id`` and ``timestamp`` may not change,
@@ -104,8 +104,9 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the store holds. May be repeated; every later call of another verb
-        raises StoreClosedError.
+        """Give back what the store holds; may be repeated.
+
+        Every later call of another verb raises StoreClosedError.
         """
         ...
 
@@ -119,7 +120,7 @@ def descending(query: Query) -> bool:
 class SupportsGet(Protocol):
     """A store that finds an entry by its id without a scan."""
 
-    def get(self, id: str) -> FeedbackEntry | None:  # noqa: A002  # the field's name
+    def get(self, id: str) -> FeedbackEntry | None:
         """Return the entry, or None when there is none."""
         ...
 

@@ -54,7 +54,7 @@ class MemoryStore:
         entries.sort(key=lambda e: (e.timestamp, e.id), reverse=descending(query))
         return iter(entries)
 
-    def rewrite(self, id: str, change: Change) -> FeedbackEntry:  # noqa: A002  # the field's name
+    def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`."""
         with self._open():
             if id not in self._entries:
@@ -75,9 +75,9 @@ class MemoryStore:
         """See `Store.erase`."""
         with self._open():
             self._version += 1
-            return sum(self._entries.pop(id, None) is not None for id in set(ids))  # noqa: A001  # the field's name
+            return sum(self._entries.pop(id, None) is not None for id in set(ids))
 
-    def get(self, id: str) -> FeedbackEntry | None:  # noqa: A002  # the field's name
+    def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`."""
         with self._open():
             return self._entries.get(id)

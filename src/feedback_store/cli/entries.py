@@ -24,14 +24,13 @@ from feedback_store.cli.terminal import (
     to_json,
 )
 from feedback_store.entry import (
-    ANNOTATOR_KINDS,
     OWN_KEYS,
     OWN_METADATA_KEYS,
     FeedbackEntry,
-    rating_from_stars,
-    rating_from_thumbs,
 )
 from feedback_store.facade import FeedbackStore
+from feedback_store.fields import ANNOTATOR_KINDS
+from feedback_store.rating import rating_from_stars, rating_from_thumbs
 
 _REQUIRED = ("message_id", "question", "answer")
 _NOT_BY_SET = {"extra": "--extra", "metadata": "the names of its fields"}

@@ -11,7 +11,8 @@ from feedback_store import codec
 from feedback_store.errors import InvalidEntryError
 from feedback_store.facade import FeedbackStore
 from feedback_store.opening import open_store
-from feedback_store.query import Query, Rating
+from feedback_store.query import Query
+from feedback_store.rating import Rating
 
 P = ParamSpec("P")
 C = TypeVar("C", bound=Callable[..., Any])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from feedback_store import codec
 from feedback_store.cli.terminal import json_writer, line_writer, show, visible
 from feedback_store.entry import FeedbackEntry
-from feedback_store.query import source_types_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -83,7 +82,7 @@ CSV_COLUMNS: Mapping[str, Callable[[FeedbackEntry], object]] = {
     "question": _of_entry("question"),
     "answer": _of_entry("answer"),
     "correction": _of_entry("correction"),
-    "source_types": lambda e: "; ".join(sorted(source_types_of(e))),
+    "source_types": lambda e: "; ".join(sorted(e.source_types)),
     "response_time": _of_metadata("response_time"),
     "token_count": _of_metadata("token_count"),
     "trace_id": _of_entry("trace_id"),

@@ -42,6 +42,7 @@ def complain(message: str) -> None:
     """Say a problem on standard error, in one line."""
     # Not by click, which would write past the bar that `import` shows on a terminal.
     sys.stderr.write(f"Error: {visible(without_secrets(message))}\n")
+    sys.stderr.flush()
 
 
 def say(text: str) -> None:

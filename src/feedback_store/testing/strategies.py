@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from feedback_store import codec
-from feedback_store.entry import ANNOTATOR_KINDS, OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry
+from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry
 from feedback_store.entry import Metadata as _Metadata
-from feedback_store.query import Order, Query, Rating
+from feedback_store.fields import ANNOTATOR_KINDS
+from feedback_store.query import Order, Query
+from feedback_store.rating import Rating
 
 ISSUES = ("inaccurate", "too_verbose", "wrong", "ungenau", "", "\u2028")
 SOURCE_TYPES = ("wiki", "faq", "unknown", "", "Wiki")
@@ -86,6 +88,14 @@ def timestamps() -> SearchStrategy[datetime]:
     return edges | edges | st.datetimes(timezones=st.just(UTC)) | elsewhere
 
 
+def crowded_timestamps() -> SearchStrategy[datetime]:
+    """Return times of which many are equal, or a microsecond apart, on both sides of a border."""
+    borders = (datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 2, 1, 0, 0, 1, tzinfo=UTC))
+    microsecond = timedelta(microseconds=1)
+    crowd = [border + n * microsecond for border in borders for n in (-1, 0, 1)]
+    return st.sampled_from(crowd)
+
+
 def numbers() -> SearchStrategy[int | float]:
     """Return numbers that JSON can say, whole and not, near every border."""
     floats = st.floats(allow_nan=False, allow_infinity=False)
@@ -141,11 +151,14 @@ def sources() -> SearchStrategy[list[dict[str, Any]]]:
     return st.lists(flat | flat | nested, max_size=3)
 
 
-def entries(ids: Iterable[str] | None = None) -> SearchStrategy[FeedbackEntry]:
+def entries(
+    ids: Iterable[str] | None = None, times: SearchStrategy[datetime] | None = None
+) -> SearchStrategy[FeedbackEntry]:
     """Return entries.
 
     Args:
         ids: the ids to choose from; few ones make entries meet. Any, when None.
+        times: when they are given; `timestamps`, when None.
     """
     keys = st.sampled_from(tuple(ids)) if ids is not None else texts().filter(bool)
     required = {
@@ -153,7 +166,7 @@ def entries(ids: Iterable[str] | None = None) -> SearchStrategy[FeedbackEntry]:
         "question": texts(),
         "answer": texts(),
         "rating": st.sampled_from(_RATINGS) | st.floats(0, 1),
-        "timestamp": timestamps(),
+        "timestamp": timestamps() if times is None else times,
     }
     optional = {
         "user_id": st.sampled_from(PEOPLE),
@@ -204,16 +217,19 @@ def _spelling(entry: FeedbackEntry, nulls: dict[str, Any]) -> FeedbackEntry:
 
 
 def batches(
-    ids: Iterable[str] | None = None, max_size: int = 6
+    ids: Iterable[str] | None = None,
+    times: SearchStrategy[datetime] | None = None,
+    max_size: int = 6,
 ) -> SearchStrategy[list[FeedbackEntry]]:
     """Return lists of entries, some of which share an id.
 
     Args:
         ids: the ids to choose from; a handful, when None.
+        times: when they are given; `timestamps`, when None.
         max_size: how many entries at most.
     """
     pool = ("a", "b", "B", "\U0001f600", "\uffee") if ids is None else tuple(ids)
-    return st.lists(entries(ids=pool), max_size=max_size)
+    return st.lists(entries(ids=pool, times=times), max_size=max_size)
 
 
 def queries(*, where: bool = False) -> SearchStrategy[Query]:

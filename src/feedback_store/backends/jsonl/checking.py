@@ -44,7 +44,9 @@ class _Examination:
             )
             return
         yield Check(name="location", status=Status.OK, message=f"the folder is {self._layout.path}")
-        yield Check(name="mode", status=Status.OK, message=f"the folder's mode is {status.mode:04o}")
+        yield Check(
+            name="mode", status=Status.OK, message=f"the folder's mode is {status.mode:04o}"
+        )
         user, group = status.owner
         yield Check(name="owner", status=Status.OK, message=f"the folder belongs to {user}:{group}")
         yield self._write_probe()
@@ -71,7 +73,9 @@ class _Examination:
                 self._disk.unlink(path)
         except OSError as error:
             return _failed("write", "a write probe", error)
-        return Check(name="write", status=Status.OK, message="a file was written, synced and removed")
+        return Check(
+            name="write", status=Status.OK, message="a file was written, synced and removed"
+        )
 
     def _contents(self) -> Iterator[Check]:
         parts = self._folder.parts()

@@ -131,13 +131,16 @@ class Folder:
     def _sort(self) -> None:
         self._order = [self._parts[name] for name in sorted(self._parts)]
 
-    def find(self, id: str) -> "tuple[FeedbackEntry, Part, int, int] | None":  # noqa: A002  # the field's name
+    def find(
+        self, id: str, hashed: int | None = None
+    ) -> "tuple[FeedbackEntry, Part, int, int] | None":
         """Return the entry with the part, offset and length of its line, or None.
 
         The newest month is asked first: should an older writer have put an id into two months,
         the later one counts, as it does for `scan`.
         """
-        hashed = hash_of(id)
+        if hashed is None:
+            hashed = hash_of(id)
         for part in reversed(self._order):
             if (found := part.find(id, hashed)) is not None:
                 return found[0], part, found[1], found[2]
@@ -145,5 +148,7 @@ class Folder:
 
     def version(self) -> str:
         """Return a token of what stands on disk now."""
-        known = [(p.name.name, p.status.inode, p.index.end, p.status.modified_ns) for p in self._order]
+        known = [
+            (p.name.name, p.status.inode, p.index.end, p.status.modified_ns) for p in self._order
+        ]
         return str(hash_of(repr(known)))

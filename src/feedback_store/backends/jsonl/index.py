@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from feedback_store.backends.jsonl.disk import Disk, File
-from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, parse_run
+from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, joined, parse_run
 from feedback_store.backends.jsonl.records import Records
 
 logger = logging.getLogger("feedback_store.jsonl")
@@ -92,20 +92,27 @@ class Index:
 
     def find(self, hashed: int) -> "list[tuple[int, int]]":
         """Return offset and length of the lines with that hash, the last one first."""
-        records = self._tail.records
-        found = [
-            (records.offsets[i], records.lengths[i])
-            for i in reversed(self._tail.positions.get(hashed, ()))
-        ]
+        found: list[tuple[int, int]] = []
+        if (positions := self._tail.positions.get(hashed)) is not None:
+            records = self._tail.records
+            found = [(records.offsets[i], records.lengths[i]) for i in reversed(positions)]
         for run in reversed(self._runs):
-            found.extend(run.find(hashed))
+            if (first := run.first(hashed)) >= 0:
+                found.extend(run.find(hashed, first))
         return found
 
-    def add(self, hashed: int, offset: int, stamp: int, length: int) -> None:
-        """Add a good line; the lines of the same hash before it are superseded."""
-        if earlier := self.find(hashed):
+    def length_of(self, hashed: int) -> int:
+        """Return the length of the last line with that hash, 0 when there is none."""
+        found = self.find(hashed)
+        return found[0][1] if found else 0
+
+    def add(
+        self, hashed: int, offset: int, stamp: int, length: int, superseded_bytes: int = 0
+    ) -> None:
+        """Add a good line, which supersedes one of that length when it is not 0."""
+        if superseded_bytes:
             self._tail.superseded += 1
-            self._tail.superseded_bytes += earlier[0][1] + 1
+            self._tail.superseded_bytes += superseded_bytes + 1
         self._tail.add(hashed, offset, stamp, length)
 
     def advance(self, end: int, lines: int, damaged: int) -> None:
@@ -153,12 +160,8 @@ class Index:
             records = Records()
             for run in last:
                 run.extend(records)
-            first, final = last[0].stretch, last[-1].stretch
-            counts = (sum(run.stretch[i] for run in last) for i in range(4, 8))
-            merged = self._write(
-                Stretch(final.identity, self._reading, first.start, final.end, *counts), records
-            )
-            self._runs[-_FAN_IN:] = [merged]
+            merged = joined([run.stretch for run in last])
+            self._runs[-_FAN_IN:] = [self._write(merged, records)]
             for run in last:
                 self._disk.unlink(self._path(run.stretch.start, run.stretch.end))
 

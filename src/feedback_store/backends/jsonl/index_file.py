@@ -13,7 +13,7 @@ from the data file, so whatever looks wrong about one is answered by leaving it 
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
@@ -53,6 +53,17 @@ class Stretch(NamedTuple):
     superseded_bytes: int
 
 
+def joined(stretches: Sequence[Stretch]) -> Stretch:
+    """Return the stretch of consecutive ones: its last one tells the file as it was latest."""
+    return stretches[-1]._replace(
+        start=stretches[0].start,
+        lines=sum(s.lines for s in stretches),
+        damaged=sum(s.damaged for s in stretches),
+        superseded=sum(s.superseded for s in stretches),
+        superseded_bytes=sum(s.superseded_bytes for s in stretches),
+    )
+
+
 class Run:
     """A run that was opened, or is about to be written."""
 
@@ -66,9 +77,13 @@ class Run:
         self._lengths = body[32 * n : 36 * n].cast("I")
         self._order = body[36 * n :].cast("I")
 
-    def find(self, hashed: int) -> Iterator[tuple[int, int]]:
-        """Yield offset and length of the lines with that hash, the last one first."""
+    def first(self, hashed: int) -> int:
+        """Return where the lines with that hash begin among the sorted ones, -1 for none."""
         first = bisect_left(self._sorted, hashed)
+        return first if first < self.count and self._sorted[first] == hashed else -1
+
+    def find(self, hashed: int, first: int) -> Iterator[tuple[int, int]]:
+        """Yield offset and length of the lines with that hash, the last one first."""
         last = first
         while last < self.count and self._sorted[last] == hashed:
             last += 1
@@ -108,7 +123,14 @@ def format_run(stretch: Stretch, records: Records) -> bytes:
     )
     checked = header + _CHECKED.pack(crc32(header))
     sorted_hashes, order = _sorted(records.hashes)
-    arrays = (sorted_hashes, records.hashes, records.stamps, records.offsets, records.lengths, order)
+    arrays = (
+        sorted_hashes,
+        records.hashes,
+        records.stamps,
+        records.offsets,
+        records.lengths,
+        order,
+    )
     return checked.ljust(HEADER_BYTES, b"\0") + b"".join(part.tobytes() for part in arrays)
 
 

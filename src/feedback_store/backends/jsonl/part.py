@@ -10,6 +10,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
+from typing import TypeAlias
 
 from feedback_store.backends.jsonl.disk import Disk, File, FileStatus, Readable
 from feedback_store.backends.jsonl.index import Index
@@ -25,6 +26,10 @@ logger = logging.getLogger("feedback_store.jsonl")
 CHUNK_BYTES = 1 << 20
 MEMORY_LINES = 1 << 16
 """Lines that the dictionary of new ones holds at most while a large file is read."""
+
+NewLine: TypeAlias = tuple[int, int, int, int, int]
+"""A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
+line that it supersedes, 0 when there is none."""
 
 _PRINT_BYTES = 64
 _BLOAT_BYTES = 1 << 20
@@ -43,7 +48,7 @@ class Part:
         writer: the file, open for appending, once this process has written to it.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  # what a part is made of, from one place only
+    def __init__(
         self,
         disk: Disk,
         index_folder: str,
@@ -74,13 +79,19 @@ class Part:
             self.catch_up(self.status.size_bytes)
         elif not self.index.end:  # else it is whole: a sealed file makes one run, at its end
             self.catch_up(self.file.size())
-            self.index.flush(self.identify, 1)
+            if not self.damage:  # else every look shall unpack it, and say so
+                self.index.flush(self.identify, 1)
 
     @property
     def open_ended(self) -> bool:
         """Whether what is written next must begin with a newline."""
         known = self._known_bytes
         return bool(self._rest) or (bool(known) and not known.endswith(b"\n"))
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with the file as a whole: a sealed one may unpack only in part."""
+        return getattr(self.file, "damage", "")
 
     @property
     def known_end(self) -> int:
@@ -155,7 +166,9 @@ class Part:
             fields = {"file": self.path, "line": number, "reason": str(error)}
             logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=fields)
             return False
-        self.index.add(hash_of(entry.id), offset, stamp_of(entry.timestamp), len(line))
+        hashed = hash_of(entry.id)
+        superseded_bytes = self.index.length_of(hashed)
+        self.index.add(hashed, offset, stamp_of(entry.timestamp), len(line), superseded_bytes)
         return True
 
     def _take_unfinished(self, rest: bytes) -> None:
@@ -164,33 +177,34 @@ class Part:
         if not rest:
             return
         try:
-            entry = self.decode(rest)
+            self.decode(rest)
         except InvalidEntryError:
             return
-        self.index.add(hash_of(entry.id), self.index.end, stamp_of(entry.timestamp), len(rest))
+        self._take(rest, self.index.end, self.index.lines + 1)
         self.index.advance(self.index.end + len(rest), 0, 0)
         self._known_bytes = (self._known_bytes + rest)[-_PRINT_BYTES:]
         self._rest = b""
 
-    def note_written(self, data: bytes, entries: "list[tuple[int, int, int, int]]") -> None:
+    def note_written(self, data: bytes, lines: list[NewLine], status: FileStatus) -> None:
         """Enter what this process has just appended, without reading it again.
 
         Args:
             data: all bytes that were written.
-            entries: hash, offset in ``data``, stamp and length of each line.
+            lines: the lines in it.
+            status: the file's status since.
         """
         start = self.index.end + len(self._rest)
         if self._rest:  # ended by the newline before our lines: a damaged line of its own
             damaged = not self._take(self._rest, self.index.end, self.index.lines + 1)
             self.index.advance(start, 0, int(damaged))
-        for hashed, offset, stamp, length in entries:
-            self.index.add(hashed, start + offset, stamp, length)
+        for hashed, offset, stamp, length, superseded_bytes in lines:
+            self.index.add(hashed, start + offset, stamp, length, superseded_bytes)
         self.index.advance(start + len(data), data.count(b"\n"), 0)
         self._known_bytes = (self._known_bytes + data)[-_PRINT_BYTES:]
         self._rest = b""
-        self.status = self.status._replace(size_bytes=self.index.end)
+        self.status = status
 
-    def find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":  # noqa: A002  # the field's name
+    def find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":
         """Return the entry with its offset and length, or None: the last line of the id is it."""
         for offset, length in self.index.find(hashed):
             entry = self.decode(self.file.read(offset, length))

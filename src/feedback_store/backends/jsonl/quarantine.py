@@ -62,18 +62,16 @@ class Needles:
     """Ids, as they may stand in a line that does not parse."""
 
     def __init__(self, ids: Iterable[str]) -> None:
-        self._texts = {text for id in ids for text in _spellings(id)}  # noqa: A001  # the field's name
+        self._texts = {text for id in ids for text in _spellings(id)}
 
     def stand_in(self, line: bytes) -> bool:
         """Say whether the line holds one of the ids, in quotes or at a torn edge."""
         return any(
-            b'"' + text + b'"' in line
-            or line.endswith(b'"' + text)
-            or line.startswith(text + b'"')
+            b'"' + text + b'"' in line or line.endswith(b'"' + text) or line.startswith(text + b'"')
             for text in self._texts
         )
 
 
 def _spellings(id: str) -> set[bytes]:
     """Return the id as JSON may write it: with every character as it is, or with escapes."""
-    return {json.dumps(id, ensure_ascii=ascii)[1:-1].encode() for ascii in (True, False)}  # noqa: A001  # what the argument is called
+    return {json.dumps(id, ensure_ascii=escaped)[1:-1].encode() for escaped in (True, False)}

@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def hash_of(id: str) -> int:  # noqa: A001, A002  # the field's name
+def hash_of(id: str) -> int:
     """Return 64 bits of the id's BLAKE2b hash: the same in every process, unlike ``hash()``."""
     return int.from_bytes(hashlib.blake2b(id.encode(), digest_size=8).digest(), "little")
 

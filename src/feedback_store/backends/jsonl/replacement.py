@@ -6,7 +6,7 @@ from feedback_store.backends.jsonl.disk import File
 from feedback_store.backends.jsonl.failures import sync_failed
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import MonthName
-from feedback_store.backends.jsonl.part import MEMORY_LINES, Part
+from feedback_store.backends.jsonl.part import MEMORY_LINES, NewLine, Part
 from feedback_store.backends.jsonl.sealed import Packer, packer_for
 
 _PIECE_BYTES = 1 << 20
@@ -29,7 +29,7 @@ class Replacement:
         self._file: File = layout.disk.create(self.temporary, like.status.mode)
         self._packer: Packer = packer_for(name.suffix)
         self._lines: list[bytes] = []
-        self._keys: list[tuple[int, int, int, int]] = []
+        self._keys: list[NewLine] = []
         self._size = 0
         self._own_like(like)
         self.part: Part | None = None
@@ -46,7 +46,7 @@ class Replacement:
 
     def add(self, hashed: int, stamp: int, line: bytes) -> None:
         """Add a line, without its newline."""
-        self._keys.append((hashed, self._size, stamp, len(line)))
+        self._keys.append((hashed, self._size, stamp, len(line), 0))
         self._lines.append(line)
         self._size += len(line) + 1
         if self._size >= _PIECE_BYTES:
@@ -58,7 +58,7 @@ class Replacement:
         data = b"\n".join(self._lines) + b"\n"
         write_all(self._file, self._packer.compress(data))
         if self.part is not None:
-            self.part.note_written(data, self._keys)
+            self.part.note_written(data, self._keys, self._file.status())
             self.part.index.flush(self.part.identify, MEMORY_LINES)
         self._lines, self._keys, self._size = [], [], 0
 

@@ -1,9 +1,9 @@
 """Rewriting a month while others read and write: for compaction and for erasure.
 
 Most of the work is done without the write lock: the good lines are copied, in the order of time,
-into a hidden file beside the month, and synced. Then, under the lock, what came since is copied too,
-the file is synced again and takes the month's place, and the folder is synced. Readers keep the
-file that they have open. One process at a time does this: it holds the maintenance lock.
+into a hidden file beside the month, and synced. Then, under the lock, what came since is copied
+too, the file is synced again and takes the month's place, and the folder is synced. Readers keep
+the file that they have open. One process at a time does this: it holds the maintenance lock.
 """
 
 import os
@@ -47,7 +47,7 @@ class Rewriter:
         self._quarantine = Quarantine(layout)
 
     def compact(self) -> CompactReport:
-        """Rewrite every month that has superseded or damaged lines, or was written after sealing."""
+        """Rewrite months with superseded or damaged lines, or lines written after sealing."""
         with self._maintenance:
             self._remove_stale_files()
             with self._state:
@@ -74,7 +74,7 @@ class Rewriter:
             self._remove_stale_files()
             with self._state:
                 self._folder.refresh()
-                there = {id for id in ids if self._folder.find(id) is not None}  # noqa: A001  # the field's name
+                there = {id for id in ids if self._folder.find(id) is not None}
             for _ in range(_TRIES):
                 if not (months := self._months_with(ids)):
                     break
@@ -84,17 +84,31 @@ class Rewriter:
                 msg = f"{self._layout.path}: an older writer keeps replacing files; try again"
                 raise StoreUnavailableError(msg)
             self._quarantine.erase(ids)
+            self._sync_folder()  # it may have been renamed before, and the sync not have come
+            self._refuse_damaged_files()
             return len(there)
+
+    def _refuse_damaged_files(self) -> None:
+        """Refuse to call an entry erased that may stand where nothing can be read.
+
+        Raises:
+            StoreUnavailableError: a sealed month unpacks only in part.
+        """
+        with self._state:
+            damaged = [part for part in self._folder.parts() if part.damage]
+        for part in damaged:
+            raise _unreadable(part)
 
     def _months_with(self, ids: frozenset[str]) -> list[str]:
         """Return the months with a line of one of the ids, or with a damaged one, which may be."""
-        hashes = [hash_of(id) for id in ids]  # noqa: A001  # the field's name
+        hashes = [hash_of(id) for id in ids]
         with self._state:
             self._folder.refresh()
             return [
                 month
                 for month, parts in self._months().items()
-                if any(p.index.damaged or any(map(p.index.find, hashes)) for p in parts)
+                if not any(part.damage for part in parts)
+                and any(_has_damaged(p) or any(map(p.index.find, hashes)) for p in parts)
             ]
 
     def _months(self) -> dict[str, list[Part]]:
@@ -133,6 +147,9 @@ class Rewriter:
         if self._months().get(month, []) != before:
             new.abandon()  # someone replaced a file without our locks: leave it to the next time
             return CompactReport()
+        for part in before:
+            if part.damage:  # it was when it was copied that this came out
+                raise _unreadable(part)
         damaged: list[bytes] = []
         for copy in copies:
             copy.copy_rest(new)
@@ -225,7 +242,22 @@ class Copy:
                 yield line
 
 
+def _unreadable(part: Part) -> StoreUnavailableError:
+    msg = f"{part.path} {part.damage}; restore it from a backup, or move it away, and try again"
+    error = StoreUnavailableError(msg)
+    error.filename = part.path
+    return error
+
+
+def _has_damaged(part: Part) -> bool:
+    """Say whether there are damaged lines, the unfinished one at the end included."""
+    return bool(part.index.damaged) or part.known_end > part.index.end
+
+
 def _is_worth_it(parts: list[Part]) -> bool:
+    """Say whether a rewrite gains anything; what unpacks only in part must not be rewritten."""
+    if any(part.damage for part in parts):
+        return False
     return len(parts) > 1 or any(p.index.superseded or p.index.damaged for p in parts)
 
 

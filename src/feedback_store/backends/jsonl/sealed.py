@@ -7,6 +7,7 @@ the index knows needs no unpacking at all.
 
 import importlib
 import logging
+import os
 import tempfile
 import threading
 import zlib
@@ -43,6 +44,7 @@ class SealedFile:
         self._packed = packed
         self._unpacker = unpacker
         self._mutex = threading.Lock()
+        self._pid = os.getpid()
         self._contents: IO[bytes] | None = None
         self._size = 0
         self.damage = ""
@@ -53,22 +55,43 @@ class SealedFile:
 
     def size(self) -> int:
         """Return the size of the contents, in bytes."""
+        self._look_for_a_fork()
         with self._mutex:
             self._unpacked()
             return self._size
 
     def read(self, offset: int, size: int) -> bytes:
         """See `File.read`."""
+        self._look_for_a_fork()
         with self._mutex:
             contents = self._unpacked()
             contents.seek(offset)
             return contents.read(size)
 
+    def _look_for_a_fork(self) -> None:
+        """Unpack anew in a child: the open file has one offset for it and for its parent.
+
+        Nor can the mutex be trusted there: a thread of the parent may have held it.
+        """
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._mutex = threading.Lock()
+            self._forget()
+
     def _unpacked(self) -> IO[bytes]:
+        """Return the contents, as far as they can be unpacked.
+
+        Raises:
+            OSError: the disk failed, or has no room for them; that says nothing about the file.
+        """
         if self._contents is None:
-            contents: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)
+            # Without a buffer: what a fork duplicates must not be written twice.
+            contents: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, buffering=0)  # noqa: SIM115  # it lives as long as this object
             try:
                 self._unpack(contents)
+            except OSError:
+                contents.close()
+                raise
             except Exception as error:  # noqa: BLE001  # each format has errors of its own
                 self.damage = f"unpacks only in part: {type(error).__name__}"
                 logger.error("%s %s", self._path, self.damage)  # noqa: TRY400  # the trace says no more
@@ -82,7 +105,7 @@ class SealedFile:
         while piece := self._packed.read(offset, _PIECE_BYTES):
             offset += len(piece)
             while piece:
-                contents.write(unpacker.decompress(piece))
+                _write_all(contents, unpacker.decompress(piece))
                 begun = not unpacker.eof
                 piece = b"" if begun else unpacker.unused_data
                 if not begun:
@@ -98,10 +121,23 @@ class SealedFile:
     def close(self) -> None:
         """Give back the contents."""
         with self._mutex:
-            if self._contents is not None:
-                self._contents.close()
-                self._contents = None
+            self._forget()
         self._packed.close()
+
+    def __del__(self) -> None:
+        """Give back the contents with their last reader: the store may have dropped it before."""
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._contents is not None:
+            self._contents.close()
+            self._contents = None
+
+
+def _write_all(contents: IO[bytes], data: bytes) -> None:
+    taken = contents.write(data)
+    while taken < len(data):
+        taken += contents.write(data[taken:])
 
 
 def open_sealed(disk: Disk, path: str) -> SealedFile:

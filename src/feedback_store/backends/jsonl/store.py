@@ -158,7 +158,7 @@ class JsonlStore:
             if new == old:
                 work.keep(old, part, offset, length)
             else:
-                work.write(part.name.month, new, encode(new, self._max_entry_bytes))
+                work.supersede(new, encode(new, self._max_entry_bytes), part, length)
             return new, self._do(work)
 
     def erase(self, ids: Iterable[str]) -> int:
@@ -186,9 +186,7 @@ class JsonlStore:
             parts = self._read(lambda: scanning.snapshot(self._folder.parts()))
         return self._worded_scan(parts, query)
 
-    def _worded_scan(
-        self, parts: list[scanning.Snapshot], query: Query
-    ) -> Iterator[FeedbackEntry]:
+    def _worded_scan(self, parts: list[scanning.Snapshot], query: Query) -> Iterator[FeedbackEntry]:
         with worded(self.path):
             yield from scanning.scan(parts, query)
 
@@ -271,7 +269,7 @@ class JsonlStore:
                     self._folder.forget(part.name)
                 raise sync_failed(error, part.path) from error
 
-    def _is_settled(self, syncs: Syncs) -> bool:  # noqa: ARG002, PLR6301  # for those who live beside others
+    def _is_settled(self, syncs: Syncs) -> bool:  # noqa: ARG002  # for those who live beside others
         """Say whether what was synced stays where it is; else it is looked for and synced again."""
         return True
 

@@ -8,7 +8,7 @@ dropped pages as clean, so that the second try would succeed and mean nothing (P
 
 import threading
 
-from feedback_store.backends.jsonl.disk import File
+from feedback_store.backends.jsonl.disk import Readable
 
 
 class SyncGate:
@@ -25,7 +25,7 @@ class SyncGate:
         self._running = False
         self._error: OSError | None = None
 
-    def sync(self, file: File, end: int) -> None:
+    def sync(self, file: Readable, end: int) -> None:
         """Return when everything before ``end``, already written, is durable.
 
         Raises:
@@ -43,7 +43,7 @@ class SyncGate:
             covered = self._written_end
         self._run(file, covered)
 
-    def _run(self, file: File, covered: int) -> None:
+    def _run(self, file: Readable, covered: int) -> None:
         error = None
         try:
             file.sync()

@@ -5,6 +5,7 @@ import os
 from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.part import Part
+from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.writing import Lines
 from feedback_store.entry import FeedbackEntry
 from feedback_store.operations import same_content
@@ -52,23 +53,25 @@ class Work:
     def judge(self, entry: FeedbackEntry, line: bytes) -> Outcome:
         """Say what becomes of an entry, and plan what that takes."""
         if (there := self._fresh.get(entry.id)) is None:
-            if (found := self._folder.find(entry.id)) is None:
+            hashed = hash_of(entry.id)
+            if (found := self._folder.find(entry.id, hashed)) is None:
                 self._fresh[entry.id] = entry
-                self.write(entry.month, entry, line)
+                self.months.setdefault(entry.month, Lines()).add(hashed, entry, line, 0)
                 return Outcome.ADDED
             there, part, offset, length = found
             if same_content(there, entry):
                 self.keep(there, part, offset, length)
         return Outcome.UNCHANGED if same_content(there, entry) else Outcome.CONFLICT
 
-    def write(self, month: str, entry: FeedbackEntry, line: bytes) -> None:
-        """Plan to write a line."""
-        self.months.setdefault(month, Lines()).add(entry, line)
+    def supersede(self, entry: FeedbackEntry, line: bytes, part: Part, length: int) -> None:
+        """Plan to write a revision of an entry whose line, of that length, stands in a part."""
+        lines = self.months.setdefault(part.name.month, Lines())
+        lines.add(hash_of(entry.id), entry, line, length)
 
     def keep(self, entry: FeedbackEntry, part: Part, offset: int, length: int) -> None:
         """Plan what makes a line durable that stands there: another may have left it unsynced."""
         if self._doubts.hold(part, offset):
-            self.write(part.name.month, entry, part.file.read(offset, length))
+            self.supersede(entry, part.file.read(offset, length), part, length)
         else:
             self.syncs.append((part, part.writer or part.file, offset + length))
 

@@ -13,8 +13,8 @@ from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import plain_name
-from feedback_store.backends.jsonl.part import Part
-from feedback_store.backends.jsonl.records import hash_of, stamp_of
+from feedback_store.backends.jsonl.part import NewLine, Part
+from feedback_store.backends.jsonl.records import stamp_of
 from feedback_store.entry import FeedbackEntry
 
 
@@ -27,13 +27,13 @@ class Lines:
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
-        self._entries: list[tuple[int, int, int, int]] = []
+        self._entries: list[NewLine] = []
         self._size = 0
 
-    def add(self, entry: FeedbackEntry, line: bytes) -> None:
-        """Add the line of an entry, without a newline."""
-        key = (hash_of(entry.id), self._size, stamp_of(entry.timestamp), len(line))
-        self._entries.append(key)
+    def add(self, hashed: int, entry: FeedbackEntry, line: bytes, superseded_bytes: int) -> None:
+        """Add the line of an entry, without a newline; it supersedes one of that length, if any."""
+        stamp = stamp_of(entry.timestamp)
+        self._entries.append((hashed, self._size, stamp, len(line), superseded_bytes))
         self._lines.append(line)
         self._size += len(line) + 1
 
@@ -41,9 +41,11 @@ class Lines:
         """Return the bytes to write, with a newline first where the file does not end in one."""
         return (b"\n" if after_newline else b"") + b"\n".join(self._lines) + b"\n"
 
-    def entries(self, shift: int) -> list[tuple[int, int, int, int]]:
-        """Return hash, offset, stamp and length of each line, its offset shifted."""
-        return [(h, offset + shift, stamp, length) for h, offset, stamp, length in self._entries]
+    def entries(self, shift: int) -> list[NewLine]:
+        """Return what the index takes, with the offset of each line shifted."""
+        if not shift:
+            return self._entries
+        return [(line[0], line[1] + shift, *line[2:]) for line in self._entries]
 
 
 @attrs.frozen
@@ -90,19 +92,16 @@ class Writer:
     def _write_month(self, month: str, lines: Lines, done: list[Written]) -> None:
         part = self._part_of(month)
         file = self._opened(part)
-        before = file.status()
-        if before.size_bytes != part.known_end:  # somebody appends without our lock
-            part.status = before
-            part.catch_up(before.size_bytes)
-        data = lines.data(after_newline=part.open_ended)
-        shift = int(part.open_ended)
-        start, end = before.size_bytes, before.size_bytes + len(data)
+        open_ended = part.open_ended
+        data = lines.data(after_newline=open_ended)
+        start = part.known_end
+        end = start + len(data)
         done.append(Written(part, file, start, end))
         write_all(file, data)
         status = file.status()
-        if status.size_bytes == end and part.known_end == start:
-            part.note_written(data, lines.entries(shift))
-        else:
+        if status.size_bytes == end:
+            part.note_written(data, lines.entries(int(open_ended)), status)
+        else:  # somebody appends without our lock: read what stands there
             part.status = status
             part.catch_up(status.size_bytes)
             done[-1] = attrs.evolve(done[-1], end=status.size_bytes)
@@ -122,7 +121,9 @@ class Writer:
             self._disk.sync_folder(self._folder.path)
             part = part or self._folder.open(name)
             if part is None:
-                raise FileNotFoundError(errno.ENOENT, "the file was removed while it was made", path)
+                raise FileNotFoundError(
+                    errno.ENOENT, "the file was removed while it was made", path
+                )
         return part
 
     def _opened(self, part: Part) -> File:
@@ -147,11 +148,3 @@ class Writer:
             self._disk.touch_folder(self._folder.path)
         except OSError:
             return  # the sizes alone will tell
-
-
-def by_month(lines: Iterable[tuple[str, FeedbackEntry, bytes]]) -> "dict[str, Lines]":
-    """Gather lines by the month that they go to."""
-    months: dict[str, Lines] = {}
-    for month, entry, line in lines:
-        months.setdefault(month, Lines()).add(entry, line)
-    return months

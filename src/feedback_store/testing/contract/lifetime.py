@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from feedback_store.codec import encode
 from feedback_store.entry import FeedbackEntry
@@ -73,6 +73,7 @@ class LifetimeContract(ContractBase):
 
     # Opening is slow on most media, and a few examples say as much as many.
     @settings(drawn, max_examples=max(5, drawn.max_examples // 5))
+    @example(batch=[])
     @given(batch=batches())
     def test_every_entry_is_the_same_after_reopening(self, batch: list[FeedbackEntry]) -> None:
         """Every line is the same, to the last byte, after closing and opening again."""

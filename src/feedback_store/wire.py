@@ -1,0 +1,119 @@
+"""The fast way to read a line: straight into typed structs, by a compiled decoder.
+
+It takes lines whose top-level keys are all known and whose sources are flat, as nearly all are, and
+leaves every other line, and every doubt, to the careful way in `feedback_store.codec`.
+"""
+
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from feedback_store.entry import OWN_METADATA_KEYS, FeedbackEntry, Metadata, unchecked_maker
+from feedback_store.errors import InvalidEntryError
+from feedback_store.fields import aware_time
+from feedback_store.frozen import EMPTY, FrozenDict, freeze
+
+# An integer that no float comes near is left to the model's checks.
+_Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+# What was absent shows as None, while a null does not fit the type and goes the careful way,
+# which remembers it: the two must come out as they went in.
+_ABSENT: Any = None
+
+
+class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A plain line, as nearly all lines are."""
+
+    message_id: str
+    question: str
+    answer: str
+    timestamp: datetime
+    rating: int | float | None = None
+    sources: tuple[dict[str, str | int | float | bool | None], ...] = ()
+    metadata: dict[str, Any] = _ABSENT
+    id: str = _ABSENT
+    user_id: str = _ABSENT
+    trace_id: str = _ABSENT
+    name: str = _ABSENT
+    annotator_kind: Literal["HUMAN", "LLM", "CODE"] = _ABSENT
+    correction: str = _ABSENT
+    updated_at: datetime = _ABSENT
+
+
+_wire_decoder = msgspec.json.Decoder(_Wire)
+_make_entry = unchecked_maker(FeedbackEntry)
+_make_metadata = unchecked_maker(Metadata)
+_NO_METADATA = Metadata()
+_JSON_CONTAINERS = (dict, list)
+
+
+def decode_plain(line: bytes, naive_tz: tzinfo) -> FeedbackEntry | None:
+    """Return the entry of a plain line, or None for one that the careful way must read."""
+    try:
+        return _entry_of(_wire_decoder.decode(line), naive_tz)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidEntryError):
+        return None
+
+
+def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
+    """Return the entry of a plain line, or None where only the careful way will do."""
+    rating, time = wire.rating, wire.timestamp
+    updated_at: datetime | None = wire.updated_at
+    told: dict[str, Any] | None = wire.metadata
+    if rating is not None and not 0 <= rating <= 1:
+        return None
+    if not wire.message_id or wire.id in ("", wire.message_id):
+        return None
+    return _make_entry(
+        wire.message_id,
+        wire.question,
+        wire.answer,
+        rating,
+        time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp"),
+        tuple([FrozenDict(source) for source in wire.sources]),
+        _NO_METADATA if told is None else _plain_metadata(told),
+        wire.id or wire.message_id,
+        wire.user_id,
+        wire.trace_id,
+        wire.name,
+        wire.annotator_kind,
+        wire.correction,
+        None if updated_at is None else aware_time(updated_at, naive_tz, "updated_at"),
+        EMPTY,
+        EMPTY,
+    )
+
+
+def _plain_metadata(given: dict[str, Any]) -> Metadata:
+    known = msgspec.convert(given, _WireMetadata)
+    extra = {
+        key: freeze(value, key, 1) if value.__class__ in _JSON_CONTAINERS else value
+        for key, value in given.items()
+        if key not in OWN_METADATA_KEYS
+    }
+    spelled = EMPTY
+    if None in given.values() or given.get("issues") == []:
+        nothing = {k: v for k, v in given.items() if v is None or v == []}
+        spelled = FrozenDict(
+            {k: v if v is None else () for k, v in nothing.items() if k not in extra}
+        )
+    return _make_metadata(
+        known.response_time,
+        known.token_count,
+        known.conversation_id,
+        known.explanation,
+        known.issues or (),
+        FrozenDict(extra) if extra else EMPTY,
+        spelled,
+    )
+
+
+class _WireMetadata(msgspec.Struct, gc=False):
+    """The known keys of metadata; the others are left where they are."""
+
+    response_time: _Int | float | None = None
+    token_count: _Int | float | None = None
+    conversation_id: str | None = None
+    explanation: str | None = None
+    issues: tuple[str, ...] | None = ()
