@@ -101,6 +101,8 @@ def utc_time(value: datetime, where: str) -> datetime:
     except OverflowError:
         msg = f"{where} lies outside the years 1 to 9999 in UTC"
         raise InvalidEntryError(msg) from None
+    if moved.fold:  # the second of two equal local times; UTC has no such
+        moved = moved.replace(fold=0)
     if type(moved) is datetime:
         return moved
     return datetime.combine(moved.date(), moved.time(), UTC)

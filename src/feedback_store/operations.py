@@ -214,7 +214,7 @@ def update(
     """Change fields of the entry and of its metadata by their names; see `FeedbackStore.update`."""
     check_names(fields)
     added = (add_issues,) if isinstance(add_issues, str) else add_issues
-    issues = Metadata(issues=tuple(added)).issues  # checked before the store is asked
+    issues = Metadata(issues=added).issues  # checked before the store is asked
     return store.rewrite(id, lambda old: changed(old, issues, fields))
 
 

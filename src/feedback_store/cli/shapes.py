@@ -112,7 +112,7 @@ def _table(entries: list[FeedbackEntry], console: "Console", *, with_header: boo
 
     wide = console.width >= _WIDE
     time, key = (_TIME, _ID) if wide else (_DATE, _ID // 2)
-    text = max((console.width - time - _RATING - key - 4 * _GAP) // 2, 1)
+    text = max((console.width - time - _RATING - key - 5 * _GAP) // 2, 1)
     table = Table(
         box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=with_header,
         header_style="bold",

@@ -46,6 +46,8 @@ class Part:
         index: where its lines are.
         gate: through which its syncs go.
         writer: the file, open for appending, once this process has written to it.
+        named: whether this process has seen its name become durable: who put the file in place may
+            have died before it came to that.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Part:
         self.status: FileStatus = file.status()
         self.gate = SyncGate()
         self.writer: File | None = None
+        self.named = False
         self._disk = disk
         self._naive_tz = naive_tz
         self._fallback_time: datetime = name.first_instant

@@ -74,4 +74,4 @@ class Needles:
 
 def _spellings(id: str) -> set[bytes]:
     """Return the id as JSON may write it: with every character as it is, or with escapes."""
-    return {json.dumps(id, ensure_ascii=escaped)[1:-1].encode() for escaped in (True, False)}
+    return {json.dumps(id, ensure_ascii=escaped)[1:-1].encode(errors="surrogatepass") for escaped in (True, False)}

@@ -179,6 +179,7 @@ class Rewriter:
         self._sync_folder()
         if new.part is not None and new.part.index.end:
             new.part.gate.durable_end = new.part.index.end
+            new.part.named = True
             self._folder.adopt(new.part)
 
     def _replace(self, new: Replacement, before: list[Part]) -> None:  # noqa: ARG002  # for those who exchange

@@ -268,6 +268,17 @@ class JsonlStore:
                     self._doubts.add(part, part.gate.durable_end, max(end, part.known_end))
                     self._folder.forget(part.name)
                 raise sync_failed(error, part.path) from error
+            self._sync_name(part)
+
+    def _sync_name(self, part: Part) -> None:
+        """Make the name of the file durable, once: another process may not have come to it."""
+        if part.named:
+            return
+        try:
+            self._disk.sync_folder(self.path)
+        except OSError as error:
+            raise sync_failed(error, self.path) from error
+        part.named = True
 
     def _is_settled(self, syncs: Syncs) -> bool:  # noqa: ARG002  # for those who live beside others
         """Say whether what was synced stays where it is; else it is looked for and synced again."""

@@ -124,6 +124,7 @@ class Writer:
                 raise FileNotFoundError(
                     errno.ENOENT, "the file was removed while it was made", path
                 )
+            part.named = True
         return part
 
     def _opened(self, part: Part) -> File:
