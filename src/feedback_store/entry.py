@@ -29,6 +29,25 @@ def _refuse_own_names(instance: object, field: "attrs.Attribute[Any]", value: Fr
         raise InvalidEntryError(msg)
 
 
+def _forget_what_is_said(value: "Metadata | FeedbackEntry") -> None:
+    said = [key for key, shown in value.spelled.items() if not _says_nothing(value, key, shown)]
+    if said:
+        kept = {key: shown for key, shown in value.spelled.items() if key not in said}
+        object.__setattr__(value, "spelled", FrozenDict(kept))
+
+
+def _says_nothing(value: "Metadata | FeedbackEntry", key: str, shown: object) -> bool:
+    if isinstance(value, FeedbackEntry):
+        if key == "id":
+            return value.id == value.message_id and shown in (None, value.id)
+        if key == "metadata":
+            return shown is None and value.metadata == Metadata() and not value.metadata.spelled
+        if key == "rating":
+            return False  # it is always shown
+    nothing = shown is None or (key == "issues" and shown == ())
+    return nothing and getattr(value, key, value) in (None, ())
+
+
 @attrs.frozen(kw_only=True)
 class Metadata:
     """What is known about how an answer came to be, and what the user said of it.
@@ -61,6 +80,11 @@ class Metadata:
     spelled: Mapping[str, Any] = attrs.field(
         default=EMPTY, converter=fields.spelled, eq=False, repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Forget how a key was spelled that says something now: its line could not tell."""
+        if self.spelled:
+            _forget_what_is_said(self)
 
 
 def _metadata(value: object) -> Metadata:
@@ -132,6 +156,11 @@ class FeedbackEntry:
     spelled: Mapping[str, Any] = attrs.field(
         default=EMPTY, converter=fields.spelled, eq=False, repr=False
     )
+
+    def __attrs_post_init__(self) -> None:
+        """Forget how a key was spelled that says something now: its line could not tell."""
+        if self.spelled:
+            _forget_what_is_said(self)
 
     @property
     def source_types(self) -> frozenset[str]:

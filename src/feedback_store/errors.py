@@ -67,6 +67,10 @@ class StoreUnavailableError(FeedbackStoreError, OSError):
     and ``filename`` are those of the system's error, where there was one.
     """
 
+    def __str__(self) -> str:
+        """Say the message as it is: ``OSError`` would put number and path in its place."""
+        return str(self.args[0]) if self.args else ""
+
 
 class StoreFullError(StoreUnavailableError):
     """No space, quota or permitted file size is left. Reading goes on."""

@@ -84,7 +84,8 @@ class FeedbackStore:
         """Store a new entry, durably; threads that add at the same time share one sync.
 
         Returns:
-            ADDED, or UNCHANGED when the same content stands there already: a retry is harmless.
+            ADDED, or UNCHANGED when the same content stands there already, so that a retry is
+            harmless.
 
         Raises:
             DuplicateEntryError: other content stands under its id.

@@ -159,81 +159,101 @@ def counted(value: "tuple[object, ...] | Mapping[str, object]") -> str:
 # is wider than what it keeps (`issues` takes any iterable of strings).
 
 
-def message_id(value: str) -> str:  # noqa: D103  # see the comment above
+def message_id(value: str) -> str:
+    """Keep `message_id`."""
     return as_key(value, "message_id")
 
 
-def question(value: str) -> str:  # noqa: D103  # see the comment above
+def question(value: str) -> str:
+    """Keep `question`."""
     return as_text(value, "question")
 
 
-def answer(value: str) -> str:  # noqa: D103  # see the comment above
+def answer(value: str) -> str:
+    """Keep `answer`."""
     return as_text(value, "answer")
 
 
-def rating(value: float | None) -> int | float | None:  # noqa: D103  # see the comment above
+def rating(value: float | None) -> int | float | None:
+    """Keep `rating`."""
     return as_rating(value, "rating")
 
 
-def timestamp(value: datetime) -> datetime:  # noqa: D103  # see the comment above
+def timestamp(value: datetime) -> datetime:
+    """Keep `timestamp`."""
     return as_time(value, "timestamp")
 
 
-def sources(value: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:  # noqa: D103  # see the comment above
+def sources(value: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Keep `sources`."""
     return as_mappings(value, "sources")
 
 
-def entry_id(value: str) -> str:  # noqa: D103  # see the comment above
+def entry_id(value: str) -> str:
+    """Keep `id`."""
     return as_key(value, "id")
 
 
-def user_id(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def user_id(value: str | None) -> str | None:
+    """Keep `user_id`."""
     return as_optional_text(value, "user_id")
 
 
-def trace_id(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def trace_id(value: str | None) -> str | None:
+    """Keep `trace_id`."""
     return as_optional_text(value, "trace_id")
 
 
-def thing_name(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def thing_name(value: str | None) -> str | None:
+    """Keep `name`."""
     return as_optional_text(value, "name")
 
 
-def annotator_kind(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def annotator_kind(value: str | None) -> str | None:
+    """Keep `annotator_kind`."""
     return as_annotator_kind(value, "annotator_kind")
 
 
-def correction(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def correction(value: str | None) -> str | None:
+    """Keep `correction`."""
     return as_optional_text(value, "correction")
 
 
-def updated_at(value: datetime | None) -> datetime | None:  # noqa: D103  # see the comment above
+def updated_at(value: datetime | None) -> datetime | None:
+    """Keep `updated_at`."""
     return as_optional_time(value, "updated_at")
 
 
-def response_time(value: float | None) -> int | float | None:  # noqa: D103  # see the comment above
+def response_time(value: float | None) -> int | float | None:
+    """Keep `response_time`."""
     return as_number(value, "response_time")
 
 
-def token_count(value: float | None) -> int | float | None:  # noqa: D103  # see the comment above
+def token_count(value: float | None) -> int | float | None:
+    """Keep `token_count`."""
     return as_number(value, "token_count")
 
 
-def conversation_id(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def conversation_id(value: str | None) -> str | None:
+    """Keep `conversation_id`."""
     return as_optional_text(value, "conversation_id")
 
 
-def explanation(value: str | None) -> str | None:  # noqa: D103  # see the comment above
+def explanation(value: str | None) -> str | None:
+    """Keep `explanation`."""
     return as_optional_text(value, "explanation")
 
 
-def issues(value: Iterable[str]) -> tuple[str, ...]:  # noqa: D103  # see the comment above
+def issues(value: Iterable[str]) -> tuple[str, ...]:
+    """Keep `issues`."""
     return as_names(value, "issues")
 
 
-def extra(value: Mapping[str, Any]) -> FrozenDict:  # noqa: D103  # see the comment above
+def extra(value: Mapping[str, Any]) -> FrozenDict:
+    """Keep `extra`."""
     return as_mapping(value, "extra")
 
 
-def spelled(value: Mapping[str, Any]) -> FrozenDict:  # noqa: D103  # see the comment above
+def spelled(value: Mapping[str, Any]) -> FrozenDict:
+    """Keep `spelled`."""
     return as_mapping(value, "spelled")

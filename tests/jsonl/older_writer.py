@@ -8,7 +8,6 @@ Run as ``python older_writer.py FILE SECONDS``; it prints the ids that it has ap
 """
 
 import json
-import os
 import random
 import sys
 import time
@@ -52,7 +51,7 @@ def copy(path: Path, key: str, rating: int) -> Path:
 
 def update(path: Path, key: str, rating: int) -> None:
     """Change a rating by copying the file and replacing it."""
-    os.replace(copy(path, key, rating), path)
+    copy(path, key, rating).replace(path)
 
 
 def main() -> None:
@@ -67,7 +66,7 @@ def main() -> None:
         if len(appended) % 10 == 0:
             update(path, chance.choice(appended), 0)
         time.sleep(0.001)
-    print(json.dumps(appended))
+    sys.stdout.write(json.dumps(appended))
 
 
 if __name__ == "__main__":

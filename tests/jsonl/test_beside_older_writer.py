@@ -16,7 +16,14 @@ from pathlib import Path
 import older_writer
 import pytest
 
-from feedback_store import FeedbackEntry, FeedbackStore, LockTimeoutError, Outcome, open_store
+from feedback_store import (
+    FeedbackEntry,
+    FeedbackStore,
+    LockTimeoutError,
+    Outcome,
+    Store,
+    open_store,
+)
 from feedback_store.backends.jsonl import JsonlStore
 from feedback_store.backends.jsonl import beside as beside_module
 from feedback_store.backends.jsonl.beside import BesideOlderWriterStore
@@ -72,17 +79,19 @@ class TestContract(StoreContract):
         folder = self._path / str(time.monotonic_ns())
         return BesideOlderWriterStore(folder)
 
-    def reopen(self, store: BesideOlderWriterStore) -> BesideOlderWriterStore:
+    def reopen(self, store: Store) -> BesideOlderWriterStore:
         """Return the store, opened again."""
         store.close()
-        return BesideOlderWriterStore(store.path)
+        return self.open_second(store)
 
-    def open_second(self, store: BesideOlderWriterStore) -> BesideOlderWriterStore:
+    def open_second(self, store: Store) -> BesideOlderWriterStore:
         """Return the store, opened a second time."""
+        assert isinstance(store, BesideOlderWriterStore)
         return BesideOlderWriterStore(store.path)
 
-    def raw_bytes(self, store: BesideOlderWriterStore) -> bytes:
+    def raw_bytes(self, store: Store) -> bytes:
         """Return all that is in the folder, names included."""
+        assert isinstance(store, BesideOlderWriterStore)
         files = [path for path in Path(store.path).rglob("*") if path.is_file()]
         return b"".join(str(path).encode() + path.read_bytes() for path in files)
 
@@ -94,7 +103,7 @@ def test_add_waits_for_a_copy_that_lacks_it(month: Path, store: FeedbackStore) -
     adding.start()
     adding.join(0.3)
     assert adding.is_alive(), "acknowledged while a copy without it was about to take its place"
-    os.replace(copy, month)
+    copy.replace(month)
     adding.join(10)
     assert not adding.is_alive()
     assert {"older-first", "ours"} == ids_in(month)
@@ -108,7 +117,7 @@ def test_update_waits_for_a_copy_that_lacks_it(month: Path, store: FeedbackStore
     updating.start()
     updating.join(0.3)
     assert updating.is_alive()
-    os.replace(copy, month)
+    copy.replace(month)
     updating.join(10)
     assert "wrong" == store.get("ours").metadata.explanation
 
@@ -122,9 +131,7 @@ def test_add_into_a_file_replaced_before_the_lock(month: Path, store: FeedbackSt
     assert 0 == store.get("older-first").rating
 
 
-def test_copy_left_behind_by_a_dead_writer_blocks_nobody(
-    month: Path, store: FeedbackStore
-) -> None:
+def test_copy_left_behind_by_a_dead_writer_blocks_nobody(month: Path, store: FeedbackStore) -> None:
     """A copy that has not grown for some seconds belongs to a writer that died."""
     copy = older_writer.copy(month, "older-first", 0)
     long_ago = time.time() - beside_module.STALE_S - 1
@@ -142,7 +149,7 @@ def test_copy_that_never_ends_is_a_typed_error(
     copy = older_writer.copy(month, "older-first", 0)
     with pytest.raises(LockTimeoutError, match=r"feedback_2025-10\.jsonl"):
         store.add(entry("ours"))
-    os.replace(copy, month)
+    copy.replace(month)
     store.add(entry("ours"))
     assert {"older-first", "ours"} == ids_in(month)
 
@@ -157,8 +164,7 @@ class AppendsAfterExchange(OsDisk):
         """Exchange the files, between the older writer's open and its write."""
         with Path(b).open("a", encoding="utf-8") as file:
             super().exchange(a, b)
-            for key in self.keys:
-                file.write(older_writer.line_of(key, 1))
+            file.writelines(older_writer.line_of(key, 1) for key in self.keys)
 
 
 def test_rewrite_takes_over_what_goes_to_the_old_file(month: Path) -> None:

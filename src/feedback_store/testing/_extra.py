@@ -20,7 +20,7 @@ def require_extra() -> None:
                 "pip install 'feedback-store[testing]'"
             )
             raise MissingExtraError(msg, name=package)
-    import pytest
+    import pytest  # noqa: PLC0415  # it may be absent
 
     # An assert of a module that was imported normally would fail without showing its values.
     pytest.register_assert_rewrite(*_REWRITTEN)

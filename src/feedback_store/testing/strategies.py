@@ -58,7 +58,7 @@ _METADATA_EXTRA_NAMES = (
 )  # fmt: skip
 
 _EDGES = (
-    datetime.min,
+    datetime.min,  # noqa: DTZ901  # made aware below
     datetime(1, 1, 31, 23, 59, 59, 999999),  # noqa: DTZ001  # made aware below
     datetime(1969, 12, 31, 23, 59, 59, 999999),  # noqa: DTZ001  # as above
     datetime(2024, 2, 29, 12),  # noqa: DTZ001  # as above
@@ -69,7 +69,7 @@ _EDGES = (
     datetime(2025, 10, 5, 12, 34, 56),  # noqa: DTZ001  # as above
     datetime(2025, 10, 26, 1, 30),  # noqa: DTZ001  # as above
     datetime(2025, 12, 31, 23, 59, 59, 999999),  # noqa: DTZ001  # as above
-    datetime.max,
+    datetime.max,  # noqa: DTZ901  # as above
 )
 _OFFSETS = (timezone(timedelta(hours=14)), timezone(timedelta(hours=-9, minutes=-30)))
 
@@ -83,17 +83,20 @@ def texts() -> SearchStrategy[str]:
 def timestamps() -> SearchStrategy[datetime]:
     """Return aware times: months' ends, the first and the last year, equal ones, any zone."""
     edges = st.sampled_from(_EDGES).map(lambda time: time.replace(tzinfo=UTC))
-    within = {"min_value": datetime(2, 1, 1), "max_value": datetime(9998, 1, 1)}  # noqa: DTZ001  # Hypothesis adds the zone
-    elsewhere = st.datetimes(**within, timezones=st.sampled_from(_OFFSETS))
+    elsewhere = st.datetimes(
+        min_value=datetime(2, 1, 1),  # noqa: DTZ001  # Hypothesis adds the zone
+        max_value=datetime(9998, 1, 1),  # noqa: DTZ001  # as above
+        timezones=st.sampled_from(_OFFSETS),
+    )
     return edges | edges | st.datetimes(timezones=st.just(UTC)) | elsewhere
 
 
 def crowded_timestamps() -> SearchStrategy[datetime]:
-    """Return times of which many are equal, or a microsecond apart, on both sides of a border."""
-    borders = (datetime(2025, 2, 1, tzinfo=UTC), datetime(2025, 2, 1, 0, 0, 1, tzinfo=UTC))
-    microsecond = timedelta(microseconds=1)
-    crowd = [border + n * microsecond for border in borders for n in (-1, 0, 1)]
-    return st.sampled_from(crowd)
+    """Return times of which many are equal, or a microsecond apart, about a month's end."""
+    border = datetime(2025, 2, 1, tzinfo=UTC)
+    crowd = [border + timedelta(microseconds=n) for n in (-1, 0, 1, 2)]
+    # Mapped, the many branches of `timestamps` count as one beside the crowd.
+    return st.sampled_from(crowd) | st.sampled_from(crowd) | timestamps().map(lambda time: time)
 
 
 def numbers() -> SearchStrategy[int | float]:
@@ -137,9 +140,13 @@ def metadata() -> SearchStrategy[_Metadata]:
     )
 
 
+def _one_of(*names: str) -> SearchStrategy[str]:
+    return st.sampled_from(names)
+
+
 def sources() -> SearchStrategy[list[dict[str, Any]]]:
     """Return sources: with a type, without one, with one that is no text, or nested."""
-    flat = st.fixed_dictionaries(
+    flat: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {},
         optional={
             "title": texts(),
@@ -147,7 +154,7 @@ def sources() -> SearchStrategy[list[dict[str, Any]]]:
             "score": numbers(),
         },
     )
-    nested = st.dictionaries(st.sampled_from(("type", "", "nested")), json_values(), max_size=2)
+    nested = st.dictionaries(_one_of("type", "", "nested"), json_values(), max_size=2)
     return st.lists(flat | flat | nested, max_size=3)
 
 
@@ -260,9 +267,13 @@ def queries(*, where: bool = False) -> SearchStrategy[Query]:
 
 
 def _matches() -> SearchStrategy[dict[str, Any]]:
-    channels = st.fixed_dictionaries({"channel": st.sampled_from(CHANNELS) | st.none()})
-    names = st.sampled_from((*_EXTRA_NAMES, *_METADATA_EXTRA_NAMES, "name", "token_count"))
-    values = st.sampled_from((None, True, False, 0, 1, 1.0, "", "a", [], [1], [True], {}))
+    channels: SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+        {"channel": st.sampled_from(CHANNELS) | st.none()}
+    )
+    names = _one_of(*_EXTRA_NAMES, *_METADATA_EXTRA_NAMES, "name", "token_count")
+    values: SearchStrategy[Any] = st.sampled_from(
+        (None, True, False, 0, 1, 1.0, "", "a", [], [1], [True], {})
+    )
     return channels | st.dictionaries(names, values, max_size=2)
 
 

@@ -8,11 +8,12 @@ stand where they stood.
 """
 
 import os
+import secrets
 import time
 from datetime import tzinfo
 
-from feedback_store.backends.jsonl.disk import Disk
-from feedback_store.backends.jsonl.naming import STATE_FOLDER, MonthName, parse_name
+from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.naming import MonthName, parse_name
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.sealed import open_sealed
@@ -30,16 +31,21 @@ class Folder:
     Attributes:
         path: the folder, absolute.
         index_path: the folder of the index.
+        inode: its number when it was last looked at: another folder may take its place.
     """
 
-    def __init__(self, disk: Disk, path: str, naive_tz: tzinfo) -> None:
-        self.path = path
-        self.index_path = os.path.join(path, STATE_FOLDER, "index")
-        self._disk = disk
+    def __init__(self, layout: Layout, naive_tz: tzinfo) -> None:
+        self.path = layout.path
+        self.index_path = layout.index_path
+        self._layout = layout
+        self._disk = layout.disk
         self._naive_tz = naive_tz
+        self.inode = -1
         self._parts: dict[MonthName, Part] = {}
         self._order: list[Part] = []
         self._seen: tuple[int, int] | None = None
+        self._nonce = secrets.token_hex(8)
+        self._changes = 0
 
     def parts(self) -> list[Part]:
         """Return the parts, the oldest month first, a sealed file before what came after it."""
@@ -64,6 +70,7 @@ class Folder:
             if status is None:
                 self.forget_all()
                 return
+            self.inode = status.inode
             now = (status.inode, status.modified_ns)
             if now in (self._seen, listed):
                 return
@@ -92,11 +99,19 @@ class Folder:
         if status is None:
             self.forget(part.name)
         elif status.inode != part.status.inode or status.size_bytes < part.status.size_bytes:
-            self.forget(part.name)
-            self.open(part.name)
+            self._open_again(part)
+        elif part.distrusted:
+            part.read_anew()
         elif status.size_bytes > part.status.size_bytes:
-            part.status = status
-            part.catch_up(status.size_bytes)
+            if part.unchanged_before():
+                part.status = status
+                part.catch_up(status.size_bytes)
+            else:  # longer, but not by what was appended
+                self._open_again(part)
+
+    def _open_again(self, part: Part) -> None:
+        self.forget(part.name)
+        self.open(part.name)
 
     def open(self, name: MonthName) -> Part | None:
         """Open a file that has come, and read what its index does not know of it."""
@@ -105,7 +120,7 @@ class Folder:
             file = self._disk.open(path) if name.plain else open_sealed(self._disk, path)
         except FileNotFoundError:
             return None  # gone again: the next look will tell
-        part = Part(self._disk, self.index_path, name, path, file, self._naive_tz)
+        part = Part(self._layout, name, path, file, self._naive_tz)
         part.load()
         self._parts[name] = part
         self._sort()
@@ -124,11 +139,13 @@ class Folder:
 
     def forget_all(self) -> None:
         """Drop everything that is known."""
-        self._parts.clear()
-        self._order = []
+        if self._parts:
+            self._parts.clear()
+            self._sort()
         self._seen = None
 
     def _sort(self) -> None:
+        self._changes += 1
         self._order = [self._parts[name] for name in sorted(self._parts)]
 
     def find(
@@ -147,8 +164,9 @@ class Folder:
         return None
 
     def version(self) -> str:
-        """Return a token of what stands on disk now."""
-        known = [
-            (p.name.name, p.status.inode, p.index.end, p.status.modified_ns) for p in self._order
-        ]
-        return str(hash_of(repr(known)))
+        """Return a token of what is known now, which never comes back in this process.
+
+        Files are counted as they are opened: numbers and times of the system come back.
+        """
+        ends = "-".join(str(part.index.end) for part in self._order)
+        return f"{self._nonce}-{self._changes}-{ends}"

@@ -6,6 +6,7 @@ freeing it would free the parent's, and merely living would keep it.
 """
 
 import os
+import threading
 import weakref
 from typing import Protocol
 
@@ -27,7 +28,8 @@ class Forkable(Protocol):
 
 
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
-_resting: list[Forkable] = []
+_forking = threading.local()
+"""Who rests for the fork of this thread: other threads may fork at the same time."""
 
 
 def watch_forks(store: Forkable) -> None:
@@ -35,22 +37,31 @@ def watch_forks(store: Forkable) -> None:
     _living.add(store)
 
 
+def _all_living() -> list[Forkable]:
+    """Return all stores, in one order for all: two that fork at once would else wait in a ring."""
+    while True:
+        try:
+            return sorted(_living, key=id)
+        except RuntimeError:
+            continue  # another thread has opened a store meanwhile
+
+
 def _before() -> None:
-    _resting.extend(_living)
-    for store in _resting:
+    _forking.resting = _all_living()
+    for store in _forking.resting:
         store.before_fork()
 
 
 def _in_parent() -> None:
-    for store in reversed(_resting):
+    for store in reversed(_forking.resting):
         store.after_fork_in_parent()
-    _resting.clear()
+    _forking.resting = []
 
 
 def _in_child() -> None:
-    for store in _resting:
+    for store in _forking.resting:
         store.after_fork_in_child()
-    _resting.clear()
+    _forking.resting = []
 
 
 if hasattr(os, "register_at_fork"):

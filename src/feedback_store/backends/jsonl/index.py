@@ -6,15 +6,18 @@ and no write ever costs what is there already. A process that starts maps the ru
 the last lines of the data file. Runs cover the file from its start without gaps.
 """
 
+import contextlib
 import logging
 import os
 import secrets
+import sys
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import TypeAlias
 
 from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, joined, parse_run
+from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.records import Records
 
 logger = logging.getLogger("feedback_store.jsonl")
@@ -50,9 +53,10 @@ class Index:
         end: the byte up to which lines are known.
     """
 
-    def __init__(self, disk: Disk, folder: str, name: str, reading: bytes) -> None:
-        self._disk = disk
-        self._folder = folder
+    def __init__(self, layout: Layout, name: str, reading: bytes) -> None:
+        self._layout = layout
+        self._disk = layout.disk
+        self._folder = layout.index_path
         self._name = name
         self._reading = reading
         self._runs: list[Run] = []
@@ -129,6 +133,13 @@ class Index:
         records.extend(self._tail.records)
         return records
 
+    def discard(self) -> None:
+        """Forget everything, on disk too: it was not what it should be, and can be made again."""
+        logger.warning("the index of %s is damaged, and made again", self._name)
+        with contextlib.suppress(OSError):  # who may only read leaves the damaged one there
+            discard_runs(self._disk, self._folder, self._name, set())
+        self._runs, self._tail, self.end = [], Tail(), 0
+
     def load(self, identify: Identify) -> None:
         """Take the runs on disk that belong to the data file as it is."""
         self._adopt(identify)
@@ -138,8 +149,9 @@ class Index:
         """Make a run of the new lines when they are many, unless another process has done so."""
         if len(self._tail.records) < lines:
             return
-        if self._adopt(identify):
-            self._forget_before(self.runs_end)
+        total = self._counts()
+        if self._adopt(identify, self.end):  # what reaches further than we have read is not for us
+            self._forget_before(self.runs_end, total)
             if len(self._tail.records) < lines:
                 return
         identity = identify(self.end)
@@ -182,11 +194,9 @@ class Index:
 
     def _save(self, path: str, data: bytes) -> File:
         temporary = f"{path}.{secrets.token_hex(8)}.tmp"
-        file = self._disk.create(temporary, 0o664)
+        file = self._layout.create(temporary)
         try:
-            taken = file.append(data)
-            while taken < len(data):
-                taken += file.append(data[taken:])
+            write_all(file, data)
             file.sync()
             self._disk.rename(temporary, path)
         except OSError:
@@ -202,17 +212,19 @@ class Index:
     def _path(self, start: int, end: int) -> str:
         return os.path.join(self._folder, f"{self._name}.{start}-{end}{SUFFIX}")
 
-    def _adopt(self, identify: Identify) -> bool:
+    def _adopt(self, identify: Identify, limit: int = sys.maxsize) -> bool:
         """Take runs from disk that continue ours, the longest first; say whether there were."""
         adopted = False
-        while (run := self._next(identify)) is not None:
+        while (run := self._next(identify, limit)) is not None:
             self._runs.append(run)
             adopted = True
         return adopted
 
-    def _next(self, identify: Identify) -> Run | None:
+    def _next(self, identify: Identify, limit: int) -> Run | None:
         start = self.runs_end
         for end in self._ends(start):
+            if end > limit:
+                continue
             path = self._path(start, end)
             try:
                 run = parse_run(self._disk.open(path).map())
@@ -231,16 +243,17 @@ class Index:
         ends = (n[len(prefix) :].removesuffix(SUFFIX) for n in names if n.startswith(prefix))
         return sorted((int(end) for end in ends if end.isdecimal()), reverse=True)
 
-    def _forget_before(self, end: int) -> None:
-        """Drop from memory the lines that an adopted run holds by now."""
-        old, total = self._tail, (self.lines, self.damaged, self.superseded, self.superseded_bytes)
+    def _counts(self) -> tuple[int, int, int, int]:
+        return self.lines, self.damaged, self.superseded, self.superseded_bytes
+
+    def _forget_before(self, end: int, total: tuple[int, int, int, int]) -> None:
+        """Drop from memory the lines that an adopted run holds by now; keep the total counts."""
+        records = self._tail.records
         self._tail = tail = Tail()
-        records = old.records
         first = bisect_left(records.offsets, end)
         for i in range(first, len(records)):
             tail.add(records.hashes[i], records.offsets[i], records.stamps[i], records.lengths[i])
-        covered = (self.lines, self.damaged, self.superseded, self.superseded_bytes)
-        rest = [both - runs for both, runs in zip(total, covered, strict=True)]
+        rest = [both - runs for both, runs in zip(total, self._counts(), strict=True)]
         tail.lines, tail.damaged, tail.superseded, tail.superseded_bytes = rest
 
 

@@ -6,10 +6,14 @@ again): a header of 128 bytes, then for ``n`` lines the arrays
     u64[n]  hashes, sorted         i64[n]  stamps        u32[n]  lengths
     u64[n]  hashes, file order     u64[n]  offsets       u32[n]  line of each sorted hash
 
+and at last a checksum, u32, of every 4 KiB of those. A block is checked when it is first looked at,
+so that opening a run reads next to nothing of it, and no flipped bit is believed.
+
 A run never changes: it is written beside, synced and renamed. Everything in it can be made again
 from the data file, so whatever looks wrong about one is answered by leaving it aside.
 """
 
+import errno
 import struct
 from array import array
 from bisect import bisect_left
@@ -19,14 +23,19 @@ from zlib import crc32
 
 from feedback_store.backends.jsonl.records import Records
 
-_MAGIC = b"FSINDEX1"
+_MAGIC = b"FSINDEX2"
 _ORDER_MARK = 0x01020304
-_HEADER = struct.Struct("=8sI4x16s16sQQQQQQQ")
+_HEADER = struct.Struct("=8sII16s16sQQQQQQQ")
 _CHECKED = struct.Struct("=I")
 HEADER_BYTES = 128
 _RECORD_BYTES = 40
+_BLOCK_BYTES = 4096
 _POSITION_BITS = 32
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
+
+
+class RunDamagedError(OSError):
+    """A run holds something else than what was written to it."""
 
 
 class Stretch(NamedTuple):
@@ -67,9 +76,12 @@ def joined(stretches: Sequence[Stretch]) -> Stretch:
 class Run:
     """A run that was opened, or is about to be written."""
 
-    def __init__(self, stretch: Stretch, body: memoryview) -> None:
+    def __init__(self, stretch: Stretch, body: memoryview, checksums: memoryview) -> None:
         self.stretch = stretch
         self.count = n = len(body) // _RECORD_BYTES
+        self._body = body
+        self._checksums = checksums.cast("I")
+        self._proven = bytearray(len(self._checksums))
         self._sorted = body[: 8 * n].cast("Q")
         self._hashes = body[8 * n : 16 * n].cast("Q")
         self._stamps = body[16 * n : 24 * n].cast("q")
@@ -80,6 +92,8 @@ class Run:
     def first(self, hashed: int) -> int:
         """Return where the lines with that hash begin among the sorted ones, -1 for none."""
         first = bisect_left(self._sorted, hashed)
+        # What was compared on both sides of the place proves it, once these two are proven.
+        self._prove(8 * max(first - 1, 0), 8 * min(first + 1, self.count))
         return first if first < self.count and self._sorted[first] == hashed else -1
 
     def find(self, hashed: int, first: int) -> Iterator[tuple[int, int]]:
@@ -87,12 +101,31 @@ class Run:
         last = first
         while last < self.count and self._sorted[last] == hashed:
             last += 1
+        n = self.count
+        self._prove(8 * first, 8 * min(last + 1, n))
         for i in range(last - 1, first - 1, -1):
+            self._prove(36 * n + 4 * i, 36 * n + 4 * i + 4)
             position = self._order[i]
+            self._prove(24 * n + 8 * position, 24 * n + 8 * position + 8)
+            self._prove(32 * n + 4 * position, 32 * n + 4 * position + 4)
             yield self._offsets[position], self._lengths[position]
+
+    def _prove(self, start: int, end: int) -> None:
+        """Check the blocks of a stretch of the body, each once.
+
+        Raises:
+            RunDamagedError: one of them is not as it was written.
+        """
+        for block in range(start // _BLOCK_BYTES, (end - 1) // _BLOCK_BYTES + 1):
+            if not self._proven[block]:
+                data = self._body[block * _BLOCK_BYTES : (block + 1) * _BLOCK_BYTES]
+                if crc32(data) != self._checksums[block]:
+                    raise RunDamagedError(errno.EIO, "a block of the index is damaged")
+                self._proven[block] = 1
 
     def extend(self, records: Records) -> None:
         """Add this run's lines to ``records``."""
+        self._prove(0, len(self._body))
         records.hashes.frombytes(self._hashes.cast("B"))
         records.stamps.frombytes(self._stamps.cast("B"))
         records.offsets.frombytes(self._offsets.cast("B"))
@@ -101,27 +134,23 @@ class Run:
 
 def parse_run(data: memoryview) -> Run | None:
     """Return the run that a file holds, or None when it is not whole or not of this kind."""
-    if len(data) < HEADER_BYTES or (len(data) - HEADER_BYTES) % _RECORD_BYTES:
+    if len(data) < HEADER_BYTES:
         return None
     header = bytes(data[: _HEADER.size])
     if _CHECKED.unpack_from(data, _HEADER.size)[0] != crc32(header):
         return None
-    magic, mark, identity, reading, count, *numbers = _HEADER.unpack(header)
+    magic, mark, checked, identity, reading, count, *numbers = _HEADER.unpack(header)
     if magic != _MAGIC or mark != _ORDER_MARK:
         return None
-    body = data[HEADER_BYTES:]
-    if count * _RECORD_BYTES != len(body):
+    end = HEADER_BYTES + count * _RECORD_BYTES
+    body, checksums = data[HEADER_BYTES:end], data[end:]
+    if len(checksums) != 4 * -(-len(body) // _BLOCK_BYTES) or crc32(checksums) != checked:
         return None
-    return Run(Stretch(identity, reading, *numbers), body)
+    return Run(Stretch(identity, reading, *numbers), body, checksums)
 
 
 def format_run(stretch: Stretch, records: Records) -> bytes:
     """Return the file of a run."""
-    _, _, *numbers = stretch
-    header = _HEADER.pack(
-        _MAGIC, _ORDER_MARK, stretch.identity, stretch.reading, len(records), *numbers
-    )
-    checked = header + _CHECKED.pack(crc32(header))
     sorted_hashes, order = _sorted(records.hashes)
     arrays = (
         sorted_hashes,
@@ -131,7 +160,16 @@ def format_run(stretch: Stretch, records: Records) -> bytes:
         records.lengths,
         order,
     )
-    return checked.ljust(HEADER_BYTES, b"\0") + b"".join(part.tobytes() for part in arrays)
+    body = memoryview(b"".join(part.tobytes() for part in arrays))
+    starts = range(0, len(body), _BLOCK_BYTES)
+    blocks = array("I", [crc32(body[start : start + _BLOCK_BYTES]) for start in starts])
+    checksums = blocks.tobytes()
+    identity, reading, *numbers = stretch
+    header = _HEADER.pack(
+        _MAGIC, _ORDER_MARK, crc32(checksums), identity, reading, len(records), *numbers
+    )
+    checked = (header + _CHECKED.pack(crc32(header))).ljust(HEADER_BYTES, b"\0")
+    return b"".join((checked, body, checksums))
 
 
 def _sorted(hashes: "array[int]") -> tuple["array[int]", "array[int]"]:

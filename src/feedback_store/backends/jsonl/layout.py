@@ -1,10 +1,10 @@
 """Making the folder of a store, its state folder, and files with the right mode and owner."""
 
+import json
 import os
 import secrets
 
 import attrs
-import msgspec
 
 from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.naming import STATE_FOLDER, temporary_name
@@ -49,6 +49,11 @@ class Layout:
         return os.path.join(self.state_path, "maintenance.lock")
 
     @property
+    def index_path(self) -> str:
+        """The folder of the index."""
+        return os.path.join(self.state_path, "index")
+
+    @property
     def _format_path(self) -> str:
         return os.path.join(self.state_path, "format")
 
@@ -67,19 +72,19 @@ class Layout:
         made = self._make_folders(self.path)
         for folder in dict.fromkeys(made + self._ancestors()):
             self._sync(folder)
-        for path in (self.state_path, os.path.join(self.state_path, "index")):
+        for path in (self.state_path, self.index_path):
             self._make_folder(path)
         for path in (self.lock_path, self.maintenance_path):
             self._touch(path)
-        text = msgspec.json.encode({"format": FORMAT_VERSION}) + b"\n"
+        text = json.dumps({"format": FORMAT_VERSION}).encode() + b"\n"
         self.replace(self._format_path, text)
         self.disk.sync_folder(self.path)
 
     def _check_format(self) -> None:
         try:
             text = self.disk.open(self._format_path).read(0, 4096)
-            version = msgspec.json.decode(text, type=dict[str, int])["format"]
-        except (msgspec.MsgspecError, KeyError):
+            version = int(json.loads(text)["format"])
+        except (ValueError, KeyError, TypeError):
             return  # all of the state folder can be made again, this file too
         if version > FORMAT_VERSION:
             msg = (

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import TypeAlias
 
-from feedback_store.backends.jsonl.disk import Disk, File, FileStatus, Readable
+from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.index import Index
+from feedback_store.backends.jsonl.index_file import RunDamagedError
+from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.naming import MonthName
 from feedback_store.backends.jsonl.records import Records, hash_of, stamp_of
 from feedback_store.backends.jsonl.syncing import SyncGate
@@ -48,12 +50,12 @@ class Part:
         writer: the file, open for appending, once this process has written to it.
         named: whether this process has seen its name become durable: who put the file in place may
             have died before it came to that.
+        distrusted: whether a line was not where it should be, so that all must be read anew.
     """
 
     def __init__(
         self,
-        disk: Disk,
-        index_folder: str,
+        layout: Layout,
         name: MonthName,
         path: str,
         file: Readable,
@@ -66,13 +68,14 @@ class Part:
         self.gate = SyncGate()
         self.writer: File | None = None
         self.named = False
-        self._disk = disk
+        self.distrusted = False
+        self._layout = layout
         self._naive_tz = naive_tz
         self._fallback_time: datetime = name.first_instant
         self._known_bytes = b""
         self._rest = b""
         reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
-        self.index = Index(disk, index_folder, name.name, reading)
+        self.index = Index(layout, name.name, reading)
 
     def load(self) -> None:
         """Take what the index on disk knows, and read the rest."""
@@ -130,6 +133,12 @@ class Part:
 
     def catch_up(self, size: int) -> None:
         """Read on, in pieces, up to ``size``."""
+        try:
+            self._catch_up(size)
+        except RunDamagedError:
+            self.read_anew()
+
+    def _catch_up(self, size: int) -> None:
         rest, offset = b"", self.index.end
         while offset < size:
             piece = self.file.read(offset, min(CHUNK_BYTES, size - offset))
@@ -209,11 +218,34 @@ class Part:
 
     def find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":
         """Return the entry with its offset and length, or None: the last line of the id is it."""
+        try:
+            return self._find(id, hashed)
+        except (RunDamagedError, InvalidEntryError):
+            self.read_anew()
+            return self._find(id, hashed)
+
+    def _find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":
         for offset, length in self.index.find(hashed):
             entry = self.decode(self.file.read(offset, length))
             if entry.id == id:
                 return entry, offset, length
         return None
+
+    def read_anew(self) -> None:
+        """Read all of the file: the index is damaged, or the lines are not where they were."""
+        self.distrusted = False
+        self.index.discard()
+        self._known_bytes = self._rest = b""
+        self.status = self.file.status()
+        self.catch_up(self.status.size_bytes if self.name.plain else self.file.size())
+
+    def has_line_of(self, hashed: int) -> bool:
+        """Say whether there is a line of an id with that hash."""
+        try:
+            return bool(self.index.find(hashed))
+        except RunDamagedError:
+            self.read_anew()
+            return bool(self.index.find(hashed))
 
     def decode(self, line: bytes) -> FeedbackEntry:
         """Return the entry of a line as this store reads lines."""
@@ -221,7 +253,7 @@ class Part:
 
     def damaged_lines(self) -> Iterator[tuple[int, bytes]]:
         """Yield number and bytes of every line that is neither good nor blank."""
-        good = set(self.index.records().offsets)
+        good = set(self.records().offsets)
         number, offset, rest = 0, 0, b""
         size = self.status.size_bytes if self.name.plain else self.file.size()
         while offset < size and (piece := self.file.read(offset, CHUNK_BYTES)):
@@ -237,13 +269,29 @@ class Part:
         if rest and not rest.isspace() and size - len(rest) not in good:
             yield number + 1, rest
 
-    def sibling(self, name: MonthName, path: str, file: File, index_folder: str) -> "Part":
+    def sibling(self, name: MonthName, path: str, file: File) -> "Part":
         """Return a part for a new, empty file that is read as this one is."""
         index_name = MonthName(name.month, plain=True, name=name.name)
-        part = Part(self._disk, index_folder, index_name, path, file, self._naive_tz)
+        part = Part(self._layout, index_name, path, file, self._naive_tz)
         part.writer = file
         return part
 
     def records(self) -> Records:
         """Return a copy of all good lines."""
-        return self.index.records()
+        try:
+            return self.index.records()
+        except RunDamagedError:
+            self.read_anew()
+            return self.index.records()
+
+    def decode_known(self, line: bytes) -> FeedbackEntry:
+        """Decode a line that was good when it was read; if it no longer is, look again soon.
+
+        Raises:
+            InvalidEntryError: somebody changed the file in place, or cut back what failed.
+        """
+        try:
+            return self.decode(line)
+        except InvalidEntryError:
+            self.distrusted = True
+            raise

@@ -74,4 +74,5 @@ class Needles:
 
 def _spellings(id: str) -> set[bytes]:
     """Return the id as JSON may write it: with every character as it is, or with escapes."""
-    return {json.dumps(id, ensure_ascii=escaped)[1:-1].encode(errors="surrogatepass") for escaped in (True, False)}
+    texts = (json.dumps(id, ensure_ascii=escaped)[1:-1] for escaped in (True, False))
+    return {text.encode(errors="surrogatepass") for text in texts}

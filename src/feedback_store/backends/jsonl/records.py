@@ -14,7 +14,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def hash_of(id: str) -> int:
     """Return 64 bits of the id's BLAKE2b hash: the same in every process, unlike ``hash()``."""
-    return int.from_bytes(hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+    digest = hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
 def stamp_of(time: datetime) -> int:

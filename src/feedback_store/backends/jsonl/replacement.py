@@ -21,7 +21,7 @@ class Replacement:
         part: what is known of it, for a plain file: its lines need not be read again.
     """
 
-    def __init__(self, layout: Layout, name: MonthName, like: Part, index_path: str) -> None:
+    def __init__(self, layout: Layout, name: MonthName, like: Part) -> None:
         self._layout = layout
         self.name = name
         self.path = os.path.join(layout.path, name.name)
@@ -34,7 +34,7 @@ class Replacement:
         self._own_like(like)
         self.part: Part | None = None
         if name.plain:
-            self.part = like.sibling(name, self.path, self._file, index_path)
+            self.part = like.sibling(name, self.path, self._file)
 
     def _own_like(self, like: Part) -> None:
         if self._file.status().owner == like.status.owner:

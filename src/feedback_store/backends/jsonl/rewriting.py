@@ -108,7 +108,7 @@ class Rewriter:
                 month
                 for month, parts in self._months().items()
                 if not any(part.damage for part in parts)
-                and any(_has_damaged(p) or any(map(p.index.find, hashes)) for p in parts)
+                and any(_has_damaged(p) or any(map(p.has_line_of, hashes)) for p in parts)
             ]
 
     def _months(self) -> dict[str, list[Part]]:
@@ -127,7 +127,7 @@ class Rewriter:
             return CompactReport()
         plain = any(part.name.plain for part in parts)
         name = next(part.name for part in reversed(parts) if part.name.plain or not plain)
-        new = Replacement(self._layout, name, parts[-1], self._folder.index_path)
+        new = Replacement(self._layout, name, parts[-1])
         try:
             _copy_bulk(copies, new)
             if plain:
@@ -218,7 +218,7 @@ class Copy:
 
     def __init__(self, part: Part, drop: frozenset[str]) -> None:
         self.part = part
-        self.at_start = scanning.Snapshot(part.file, part.decode, part.records())
+        self.at_start = scanning.Snapshot(part.file, part.decode_known, part.records())
         self._drop = drop
         self._hashes = {hash_of(id) for id in drop}
         self._needles = Needles(drop)

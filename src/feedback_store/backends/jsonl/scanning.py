@@ -14,6 +14,7 @@ from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.records import Records, stamp_of
 from feedback_store.entry import FeedbackEntry
+from feedback_store.errors import InvalidEntryError
 from feedback_store.query import Query
 from feedback_store.store import descending
 
@@ -37,7 +38,7 @@ class Snapshot(NamedTuple):
 
 def snapshot(parts: Iterable[Part]) -> list[Snapshot]:
     """Return the parts as they are now."""
-    return [Snapshot(part.file, part.decode, part.records()) for part in parts]
+    return [Snapshot(part.file, part.decode_known, part.records()) for part in parts]
 
 
 def scan(parts: Sequence[Snapshot], query: Query) -> Iterator[FeedbackEntry]:
@@ -87,7 +88,10 @@ def _resolve(parts: Sequence[Snapshot], repeated: set[int]) -> dict[int, set[int
             if hashed not in repeated:
                 continue
             line = lines.read(records.offsets[position], records.lengths[position])
-            id = part.decode(line).id  # the field's name
+            try:
+                id = part.decode(line).id
+            except InvalidEntryError:
+                continue  # changed in place since it was read; it will be read anew
             if id in last:
                 where, superseded = last[id]
                 hidden[where].add(superseded)
@@ -137,7 +141,10 @@ def _entries(part: Snapshot, lines: list[int], *, backwards: bool) -> Iterator[F
         if stamps[i] != stamp:
             yield from _by_id(together, backwards=backwards)
             together, stamp = [], stamps[i]
-        together.append(part.decode(reader.read(records.offsets[i], records.lengths[i])))
+        try:
+            together.append(part.decode(reader.read(records.offsets[i], records.lengths[i])))
+        except InvalidEntryError:
+            continue  # changed in place since it was read; it will be read anew
     yield from _by_id(together, backwards=backwards)
 
 

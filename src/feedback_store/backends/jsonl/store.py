@@ -1,5 +1,6 @@
 """`JsonlStore`: a folder of month files."""
 
+import errno
 import logging
 import os
 import threading
@@ -84,8 +85,8 @@ class JsonlStore:
         self._max_entry_bytes = max_entry_bytes
         self._compact_share = compact_share
         self._state = threading.RLock()
-        self._folder = Folder(self._disk, self.path, naive_tz)
         self._layout = Layout(self._disk, self.path, folder_mode, file_mode, owner)
+        self._folder = Folder(self._layout, naive_tz)
         self._lock = WriteLock(self._disk, self._layout.lock_path, lock_timeout_s)
         self._doubts = Doubts()
         maintenance = WriteLock(self._disk, self._layout.maintenance_path, lock_timeout_s)
@@ -94,6 +95,7 @@ class JsonlStore:
             self._layout, self._folder, self._lock, self._state, maintenance
         )
         self._prepared = False
+        self._home = -1
         self._closed = False
         watch_forks(self)
 
@@ -169,6 +171,7 @@ class JsonlStore:
             if not wanted or self._disk.status(self.path) is None:
                 return 0
             self._prepare()
+            self._come_home()
             return self._rewriter.erase(wanted)
 
     def compact(self) -> CompactReport:
@@ -178,6 +181,7 @@ class JsonlStore:
             if self._disk.status(self.path) is None:
                 return CompactReport()
             self._prepare()
+            self._come_home()
             return self._rewriter.compact()
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
@@ -228,6 +232,7 @@ class JsonlStore:
     def _prepare(self) -> None:
         if not self._prepared:
             self._layout.prepare()
+            self._home = self._inode()
             self._prepared = True
 
     def _locked(self, step: Callable[[], T]) -> T:
@@ -237,25 +242,52 @@ class JsonlStore:
                 with self._lock:
                     return step()
             except FileReplacedError:
-                continue
+                self._come_home()
             except FileNotFoundError:
                 if self._disk.status(self._layout.lock_path) is not None:
                     raise
-                self._refuse_a_folder_that_is_gone()
+                self._come_home()
                 self._layout.prepare()  # the state folder was removed, as one may
         msg = f"{self.path}: a file is replaced again and again; beside_older_writer=True may help"
         raise StoreUnavailableError(msg)
 
-    def _refuse_a_folder_that_is_gone(self) -> None:
-        if self._disk.status(self.path) is None:
-            msg = (
-                f"{self.path}: the folder is gone since the store was opened; see whether its "
-                "volume is still mounted, then open the store again"
-            )
-            raise StoreUnavailableError(msg)
+    def _inode(self) -> int:
+        """Return the number of the folder.
+
+        Raises:
+            StoreUnavailableError: it is gone; it must not be made anew where a volume is missing.
+        """
+        if (status := self._disk.status(self.path)) is None:
+            raise self._gone("the folder is gone")
+        return status.inode
+
+    def _come_home(self) -> None:
+        """Use the lock of the folder that stands there now: it may have been replaced by another.
+
+        Raises:
+            StoreUnavailableError: that one is no store, as where a volume was unmounted.
+        """
+        inode = self._inode()
+        if inode == self._home:
+            return
+        if self._disk.status(self._layout.lock_path) is None:
+            raise self._gone("another folder is there")
+        self._lock.close()
+        self._rewriter.close()
+        self._home = inode
+
+    def _gone(self, what: str) -> StoreUnavailableError:
+        error = StoreUnavailableError(
+            f"{self.path}: {what} since the store was opened; see whether its volume is still "
+            "mounted, then open the store again"
+        )
+        error.filename = self.path
+        return error
 
     def _refresh_to_write(self) -> None:
         self._folder.refresh()
+        if self._folder.inode != self._home:
+            raise FileReplacedError(errno.EAGAIN, "another folder is there", self.path)
 
     def _sync(self, syncs: Syncs) -> None:
         if not self._durable:

@@ -1,5 +1,7 @@
 """What `Store.append` promises."""
 
+# ruff: noqa: SIM300  # asserts read `expected == actual`
+
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,5 +1,7 @@
 """What `Store.rewrite` promises."""
 
+# ruff: noqa: SIM300  # asserts read `expected == actual`
+
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -73,9 +75,14 @@ class ChangingContract(ContractBase):
     def test_what_is_missing_cannot_be_changed(self, store: Store) -> None:
         """Without an entry it is an EntryNotFoundError (a KeyError), and `change` is not asked."""
         asked: list[FeedbackEntry] = []
+
+        def ask(entry: FeedbackEntry) -> FeedbackEntry:
+            asked.append(entry)
+            return entry
+
         store.append([an_entry("b")])
         with pytest.raises(EntryNotFoundError) as caught:
-            store.rewrite("a", lambda entry: asked.append(entry) or entry)
+            store.rewrite("a", ask)
         assert isinstance(caught.value, KeyError)
         assert [] == asked
         assert [encode(an_entry("b"))] == lines(store)

@@ -1,5 +1,7 @@
 """What `Store.erase` promises."""
 
+# ruff: noqa: PLR2004, SIM300  # asserts read `expected == actual`, and a number in one is the expectation
+
 from contextlib import closing
 from datetime import timedelta
 
@@ -22,7 +24,7 @@ class ErasingContract(ContractBase):
     def test_an_erased_entry_is_gone(self, store: Store) -> None:
         """What was erased is found by no verb; what was not is as before."""
         store.append([an_entry(id) for id in ("a", "b", "c")])
-        assert 2 == store.erase(["c", "a"])  # noqa: PLR2004  # how many there were
+        assert 2 == store.erase(["c", "a"])
         feedback = FeedbackStore(store)
         assert [encode(an_entry("b"))] == lines(store)
         assert [None, None] == [feedback.find("a"), feedback.find("c")]
@@ -70,7 +72,7 @@ class ErasingContract(ContractBase):
         """One call erases entries of any months."""
         times = [NOON + timedelta(days=31 * i) for i in range(5)]
         store.append([an_entry(str(i), timestamp=time) for i, time in enumerate(times)])
-        assert 3 == store.erase(["0", "2", "4"])  # noqa: PLR2004  # as given
+        assert 3 == store.erase(["0", "2", "4"])
         assert ["1", "3"] == [entry.id for entry in store.scan(Query())]
 
     def test_nothing_of_an_erased_entry_stays_on_the_medium(self, store: Store) -> None:

@@ -1,5 +1,7 @@
 """What `FeedbackStore` promises on every store: adding, putting, changing, deleting, finding."""
 
+# ruff: noqa: PLR2004, SIM300  # asserts read `expected == actual`, and a number in one is the expectation
+
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -184,7 +186,7 @@ class FacadeContract(ContractBase):
     def test_delete_counts_what_was_there(self, feedback: FeedbackStore) -> None:
         """Missing ids and ids given twice do not count."""
         feedback.add_many(an_entry(id) for id in "abc")
-        assert 2 == feedback.delete("a", "x", "b", "a")  # noqa: PLR2004  # a and b
+        assert 2 == feedback.delete("a", "x", "b", "a")
         assert 0 == feedback.delete()
         assert [encode(an_entry("c"))] == lines(feedback.store)
 

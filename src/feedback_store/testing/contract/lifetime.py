@@ -1,5 +1,7 @@
 """What a store promises when it is closed, opened again, or opened twice."""
 
+# ruff: noqa: SIM300  # asserts read `expected == actual`
+
 import os
 import sys
 from collections.abc import Callable

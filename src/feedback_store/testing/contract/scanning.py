@@ -1,7 +1,10 @@
 """What `Store.scan` promises."""
 
+# ruff: noqa: SIM300  # asserts read `expected == actual`
+
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import attrs
 import pytest
@@ -61,7 +64,7 @@ class ScanningContract(ContractBase):
         """An entry that was changed comes once, as it is now, in its old place."""
         store.append([an_entry(id) for id in ("a", "b", "c")])
         for rating in (0.25, 0.75, 1):
-            store.rewrite("b", lambda entry, r=rating: attrs.evolve(entry, rating=r))
+            store.rewrite("b", partial(attrs.evolve, rating=rating))
         found = [(entry.id, entry.rating) for entry in store.scan(Query())]
         assert [("a", 0), ("b", 1), ("c", 0)] == found
 

@@ -1,5 +1,8 @@
 """What a store promises to many threads."""
 
+# ruff: noqa: SIM300  # asserts read `expected == actual`
+
+import itertools
 from functools import partial
 
 import attrs
@@ -18,6 +21,10 @@ EACH = 10
 
 def _add_each(feedback: FeedbackStore, ids: list[str]) -> list[Outcome]:
     return [feedback.add(an_entry(id)) for id in ids]
+
+
+def _become(new: FeedbackEntry, _: FeedbackEntry) -> FeedbackEntry:
+    return new
 
 
 class ThreadsContract(ContractBase):
@@ -81,9 +88,8 @@ class ThreadsContract(ContractBase):
         store.append(versions[:1])
 
         def write() -> list[bytes]:
-            for n in range(EACH):
-                version = versions[n % len(versions)]
-                store.rewrite("a", lambda _, new=version: new)
+            for version in itertools.islice(itertools.cycle(versions), EACH):
+                store.rewrite("a", partial(_become, version))
             return []
 
         def read() -> list[bytes]:

@@ -1,0 +1,86 @@
+"""What users write, to be type-checked: it is not run. A mistake in our annotations shows here."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import assert_type
+
+from feedback_store import (
+    BatchResult,
+    CheckReport,
+    FeedbackEntry,
+    FeedbackStore,
+    Metadata,
+    Order,
+    Outcome,
+    Page,
+    Query,
+    Stats,
+    Store,
+    decode,
+    encode,
+    open_store,
+    rating_from_stars,
+)
+from feedback_store.store import Change
+
+
+def use(location: str) -> None:
+    """Call every verb as an app does."""
+    entry = FeedbackEntry(
+        message_id="m",
+        question="q",
+        answer="a",
+        rating=rating_from_stars(4, of=5),
+        timestamp=datetime.now(UTC),
+        sources=[{"type": "wiki"}],
+        metadata=Metadata(issues=["inaccurate"], response_time=1.5),
+        extra={"channel": "web"},
+    )
+    with open_store(location) as store:
+        assert_type(store, FeedbackStore)
+        assert_type(store.add(entry), Outcome)
+        assert_type(store.add_many([entry]), BatchResult)
+        assert_type(store.put(entry), Outcome)
+        assert_type(store.update("m", rating=1, add_issues=["slow"]), FeedbackEntry)
+        assert_type(store.get("m"), FeedbackEntry)
+        assert_type(store.find("m"), FeedbackEntry | None)
+        assert_type(store.scan(), Iterator[FeedbackEntry])
+        query = Query(rating="negative", issues=["slow"], order="newest", match={"channel": "web"})
+        page = store.page(query, limit=10)
+        assert_type(page, Page)
+        store.page(Query(order=Order.OLDEST), cursor=page.next_cursor)
+        assert_type(store.count(), int)
+        assert_type(store.stats(query), Stats)
+        assert_type(store.stats().helpful_rate, float | None)
+        assert_type(store.check(), CheckReport)
+        assert_type(store.delete("m", "n"), int)
+        assert_type(store.delete_where(query), int)
+    assert_type(encode(entry), bytes)
+    assert_type(decode(b"{}"), FeedbackEntry)
+
+
+class OwnStore:
+    """A backend by someone else: it need not inherit from anything."""
+
+    def append(self, entries: Sequence[FeedbackEntry]) -> list[Outcome]:
+        """See `Store.append`."""
+        return [Outcome.ADDED for _ in entries]
+
+    def scan(self, query: Query) -> Iterator[FeedbackEntry]:
+        """See `Store.scan`."""
+        return iter(())
+
+    def rewrite(self, id: str, change: Change) -> FeedbackEntry:
+        """See `Store.rewrite`."""
+        raise KeyError(id)
+
+    def erase(self, ids: Iterable[str]) -> int:
+        """See `Store.erase`."""
+        return 0
+
+    def close(self) -> None:
+        """See `Store.close`."""
+
+
+own: Store = OwnStore()
+FeedbackStore(own)
