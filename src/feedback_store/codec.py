@@ -9,6 +9,7 @@ errors. Both give equal entries; a property test holds them against each other.
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,8 +29,9 @@ MAX_ENTRY_BYTES = 1_048_576
 _BOM = b"\xef\xbb\xbf"
 _OPTIONAL = ("user_id", "trace_id", "name", "annotator_kind", "correction")
 _SHOWN_ANYWAY = frozenset({"message_id", "question", "answer", "rating"})
-_NUMBERS = ("response_time", "token_count")
-_TEXTS = ("conversation_id", "explanation")
+_OPTIONAL_METADATA = ("response_time", "token_count", "conversation_id", "explanation")
+_optional = attrgetter(*_OPTIONAL)
+_optional_metadata = attrgetter(*_OPTIONAL_METADATA)
 _encoder = msgspec.json.Encoder()
 _any_decoder = msgspec.json.Decoder()
 _NO_METADATA = Metadata()
@@ -73,9 +75,8 @@ def to_mapping(entry: FeedbackEntry) -> dict[str, Any]:
         shown["id"] = entry.id
     elif "id" in spelled:
         shown["id"] = spelled["id"]
-    for key in _OPTIONAL:
-        if (value := getattr(entry, key)) is not None or key in spelled:
-            shown[key] = value
+    optional = zip(_OPTIONAL, _optional(entry), strict=True)
+    shown.update({k: v for k, v in optional if v is not None or k in spelled})
     if entry.updated_at is not None:
         shown["updated_at"] = format_time(entry.updated_at)
     elif "updated_at" in spelled:
@@ -85,10 +86,9 @@ def to_mapping(entry: FeedbackEntry) -> dict[str, Any]:
 
 
 def _metadata_mapping(metadata: Metadata) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for key in (*_NUMBERS, *_TEXTS):
-        if (value := getattr(metadata, key)) is not None or key in metadata.spelled:
-            shown[key] = value
+    spelled = metadata.spelled
+    optional = zip(_OPTIONAL_METADATA, _optional_metadata(metadata), strict=True)
+    shown: dict[str, Any] = {k: v for k, v in optional if v is not None or k in spelled}
     if metadata.issues:
         shown["issues"] = metadata.issues
     elif "issues" in metadata.spelled:

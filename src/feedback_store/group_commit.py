@@ -7,6 +7,7 @@ the larger the group, and a lone thread never waits for company.
 
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from feedback_store.entry import FeedbackEntry
@@ -32,13 +33,14 @@ class _Ticket:
 class _Queue:
     """Who waits, and who leads, in one process."""
 
-    __slots__ = ("leader", "mutex", "pid", "waiting")
+    __slots__ = ("group_size", "leader", "mutex", "pid", "waiting")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.mutex = threading.Lock()
         self.waiting: list[_Ticket] = []
         self.leader: _Ticket | None = None
+        self.group_size = 0
 
     def join(self, ticket: _Ticket) -> None:
         """Wait in the queue; lead it when nobody does."""
@@ -54,6 +56,7 @@ class _Queue:
         """Take the group of the next round out of the queue."""
         with self.mutex:
             group, self.waiting = self.waiting[:MAX_GROUP], self.waiting[MAX_GROUP:]
+        self.group_size = len(group)
         return group
 
     def leave(self, ticket: _Ticket) -> None:
@@ -106,6 +109,8 @@ class GroupCommit:
 
     def _lead(self, queue: _Queue) -> None:
         """Serve one group."""
+        if queue.group_size > 1:
+            time.sleep(0)  # those whom the last group let go are about to come again
         group = queue.take()
         try:
             self._serve(group)

@@ -7,8 +7,9 @@ query holds a ``where``: a function of the app's can only be applied here.
 import heapq
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -100,10 +101,16 @@ def rating_key(entry: FeedbackEntry, order: Order | None) -> tuple[bool, float]:
     return False, -entry.rating if order is Order.RATING_DESC else entry.rating
 
 
+@cache
+def _has_get(kind: type[Store]) -> bool:
+    """Say whether stores of a class have ``get``: asking a protocol costs as much as getting."""
+    return issubclass(kind, SupportsGet)
+
+
 def find(store: Store, id: str) -> FeedbackEntry | None:
     """Return the entry, or None when there is none."""
-    if isinstance(store, SupportsGet):
-        return store.get(id)
+    if _has_get(type(store)):
+        return cast("SupportsGet", store).get(id)
     return next((entry for entry in store.scan(Query()) if entry.id == id), None)
 
 

@@ -31,7 +31,7 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     timestamp: datetime
     rating: int | float | None = None
     sources: tuple[dict[str, str | int | float | bool | None], ...] = ()
-    metadata: dict[str, Any] = _ABSENT
+    metadata: msgspec.Raw = _ABSENT
     id: str = _ABSENT
     user_id: str = _ABSENT
     trace_id: str = _ABSENT
@@ -56,20 +56,44 @@ def decode_plain(line: bytes, naive_tz: tzinfo) -> FeedbackEntry | None:
         return None
 
 
+def key_of_plain(line: bytes, naive_tz: tzinfo) -> tuple[str, datetime] | None:
+    """Return id and time of a line that `decode_plain` would take; None for any other.
+
+    For an index of many lines: it checks all that the entry's making would, and makes nothing.
+    """
+    try:
+        wire = _wire_decoder.decode(line)
+        if wire.metadata is not _ABSENT:
+            _plain_metadata_decoder.decode(wire.metadata)
+        updated_at: datetime | None = wire.updated_at
+        if updated_at is not None:
+            aware_time(updated_at, naive_tz, "updated_at")
+        if not _is_plain(wire):
+            return None
+        return wire.id or wire.message_id, aware_time(wire.timestamp, naive_tz, "timestamp")
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidEntryError):
+        return None
+
+
+def _is_plain(wire: _Wire) -> bool:
+    rating = wire.rating
+    if rating is not None and not 0 <= rating <= 1:
+        return False
+    return bool(wire.message_id) and wire.id not in ("", wire.message_id)
+
+
 def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
     """Return the entry of a plain line, or None where only the careful way will do."""
-    rating, time = wire.rating, wire.timestamp
+    if not _is_plain(wire):
+        return None
+    time = wire.timestamp
     updated_at: datetime | None = wire.updated_at
-    told: dict[str, Any] | None = wire.metadata
-    if rating is not None and not 0 <= rating <= 1:
-        return None
-    if not wire.message_id or wire.id in ("", wire.message_id):
-        return None
+    told: msgspec.Raw | None = wire.metadata
     return _make_entry(
         wire.message_id,
         wire.question,
         wire.answer,
-        rating,
+        wire.rating,
         time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp"),
         tuple([FrozenDict(source) for source in wire.sources]),
         _NO_METADATA if told is None else _plain_metadata(told),
@@ -85,7 +109,24 @@ def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
     )
 
 
-def _plain_metadata(given: dict[str, Any]) -> Metadata:
+def _plain_metadata(told: msgspec.Raw) -> Metadata:
+    try:
+        plain = _plain_metadata_decoder.decode(told)
+    except msgspec.MsgspecError:
+        return _other_metadata(_any_metadata_decoder.decode(told))
+    return _make_metadata(
+        plain.response_time,
+        plain.token_count,
+        plain.conversation_id,
+        plain.explanation,
+        plain.issues,
+        EMPTY,
+        EMPTY,
+    )
+
+
+def _other_metadata(given: dict[str, Any]) -> Metadata:
+    """Return metadata that has other keys than ours, or some of ours that say nothing."""
     known = msgspec.convert(given, _WireMetadata)
     extra = {
         key: freeze(value, key, 1) if value.__class__ in _JSON_CONTAINERS else value
@@ -109,6 +150,16 @@ def _plain_metadata(given: dict[str, Any]) -> Metadata:
     )
 
 
+class _PlainMetadata(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """Metadata that has no other keys than ours, each with a value."""
+
+    response_time: _Int | float = _ABSENT
+    token_count: _Int | float = _ABSENT
+    conversation_id: str = _ABSENT
+    explanation: str = _ABSENT
+    issues: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ()
+
+
 class _WireMetadata(msgspec.Struct, gc=False):
     """The known keys of metadata; the others are left where they are."""
 
@@ -117,3 +168,7 @@ class _WireMetadata(msgspec.Struct, gc=False):
     conversation_id: str | None = None
     explanation: str | None = None
     issues: tuple[str, ...] | None = ()
+
+
+_plain_metadata_decoder = msgspec.json.Decoder(_PlainMetadata)
+_any_metadata_decoder = msgspec.json.Decoder(dict[str, Any])

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 
 from feedback_store.backends.jsonl import scanning
+from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import is_older_layout, is_temporary, temporary_name
@@ -102,7 +103,7 @@ class _Examination:
             f"{part.name.name}:{number}"
             for part in self._folder.parts()
             if part.index.damaged or part.known_end > part.index.end
-            for number, _ in part.damaged_lines()
+            for number, _ in damaged_lines(part)
         ]
         if not places:
             return Check(name="damaged_lines", status=Status.OK, message="no damaged lines")

@@ -46,6 +46,7 @@ class Folder:
         self._seen: tuple[int, int] | None = None
         self._nonce = secrets.token_hex(8)
         self._changes = 0
+        self._format_is_unknown = True
 
     def parts(self) -> list[Part]:
         """Return the parts, the oldest month first, a sealed file before what came after it."""
@@ -79,6 +80,9 @@ class Folder:
             self._seen = now if time.time_ns() - status.modified_ns > _RACY_NS else None
 
     def _list(self) -> None:
+        if self._format_is_unknown:
+            self._layout.check_format()
+            self._format_is_unknown = False
         names = {name for n in self._disk.list(self.path) if (name := parse_name(n))}
         for name in self._parts.keys() - names:
             self.forget(name)

@@ -185,6 +185,8 @@ class Index:
         if self._persistent:
             try:
                 body = self._save(path, data).map()
+            except FileNotFoundError:
+                pass  # no writer has made the folder of the index yet
             except OSError as error:
                 self._persistent = False
                 logger.info("the index stays in memory: %s", error.strerror)

@@ -67,7 +67,7 @@ class Layout:
             StoreUnavailableError: the store was written by a newer version.
         """
         if self.disk.status(self._format_path) is not None:
-            self._check_format()
+            self.check_format()
             return
         made = self._make_folders(self.path)
         for folder in dict.fromkeys(made + self._ancestors()):
@@ -80,11 +80,16 @@ class Layout:
         self.replace(self._format_path, text)
         self.disk.sync_folder(self.path)
 
-    def _check_format(self) -> None:
+    def check_format(self) -> None:
+        """Refuse a store that was written by a newer version.
+
+        Raises:
+            StoreUnavailableError: it was; nothing was changed.
+        """
         try:
             text = self.disk.open(self._format_path).read(0, 4096)
             version = int(json.loads(text)["format"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, FileNotFoundError, NotADirectoryError):
             return  # all of the state folder can be made again, this file too
         if version > FORMAT_VERSION:
             msg = (

@@ -8,7 +8,6 @@ damaged one.
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from typing import TypeAlias
 
@@ -22,6 +21,7 @@ from feedback_store.backends.jsonl.syncing import SyncGate
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
+from feedback_store.wire import key_of_plain
 
 logger = logging.getLogger("feedback_store.jsonl")
 
@@ -35,6 +35,8 @@ line that it supersedes, 0 when there is none."""
 
 _PRINT_BYTES = 64
 _BLOAT_BYTES = 1 << 20
+CLOSE_LINES = 64
+"""New lines that are worth a run of the index when a store is closed."""
 
 
 class Part:
@@ -103,6 +105,11 @@ class Part:
     def known_end(self) -> int:
         """The byte up to which this process has looked at the file."""
         return self.index.end + len(self._rest)
+
+    def keep_index(self) -> None:
+        """Write what of the index is in memory, so that whoever opens the file next finds it."""
+        if self.name.plain:
+            self.index.flush(self.identify, CLOSE_LINES)
 
     def is_bloated(self, share: float) -> bool:
         """Say whether superseded lines take more than a share of the file, and more than 1 MiB."""
@@ -173,14 +180,17 @@ class Part:
         if not line or line.isspace():
             return True
         try:
-            entry = self.decode(line)
+            key = key_of_plain(line, self._naive_tz)
+            if key is None:
+                entry = self.decode(line)
+                key = entry.id, entry.timestamp
         except InvalidEntryError as error:
             fields = {"file": self.path, "line": number, "reason": str(error)}
             logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=fields)
             return False
-        hashed = hash_of(entry.id)
+        hashed = hash_of(key[0])
         superseded_bytes = self.index.length_of(hashed)
-        self.index.add(hashed, offset, stamp_of(entry.timestamp), len(line), superseded_bytes)
+        self.index.add(hashed, offset, stamp_of(key[1]), len(line), superseded_bytes)
         return True
 
     def _take_unfinished(self, rest: bytes) -> None:
@@ -250,24 +260,6 @@ class Part:
     def decode(self, line: bytes) -> FeedbackEntry:
         """Return the entry of a line as this store reads lines."""
         return decode(line, naive_tz=self._naive_tz, fallback_time=self._fallback_time)
-
-    def damaged_lines(self) -> Iterator[tuple[int, bytes]]:
-        """Yield number and bytes of every line that is neither good nor blank."""
-        good = set(self.records().offsets)
-        number, offset, rest = 0, 0, b""
-        size = self.status.size_bytes if self.name.plain else self.file.size()
-        while offset < size and (piece := self.file.read(offset, CHUNK_BYTES)):
-            *lines, tail = (rest + piece).split(b"\n")
-            start = offset - len(rest)
-            offset += len(piece)
-            for line in lines:
-                number += 1
-                if start not in good and line and not line.isspace():
-                    yield number, line
-                start += len(line) + 1
-            rest = tail
-        if rest and not rest.isspace() and size - len(rest) not in good:
-            yield number + 1, rest
 
     def sibling(self, name: MonthName, path: str, file: File) -> "Part":
         """Return a part for a new, empty file that is read as this one is."""

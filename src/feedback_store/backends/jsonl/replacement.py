@@ -26,21 +26,22 @@ class Replacement:
         self.name = name
         self.path = os.path.join(layout.path, name.name)
         self.temporary = layout.temporary(self.path)
-        self._file: File = layout.disk.create(self.temporary, like.status.mode)
+        there = like.file.status()  # as it is now: an administrator may have changed it
+        self._file: File = layout.disk.create(self.temporary, there.mode)
         self._packer: Packer = packer_for(name.suffix)
         self._lines: list[bytes] = []
         self._keys: list[NewLine] = []
         self._size = 0
-        self._own_like(like)
+        self._own(there.owner)
         self.part: Part | None = None
         if name.plain:
             self.part = like.sibling(name, self.path, self._file)
 
-    def _own_like(self, like: Part) -> None:
-        if self._file.status().owner == like.status.owner:
+    def _own(self, owner: tuple[int, int]) -> None:
+        if self._file.status().owner == owner:
             return
         try:
-            self._file.set_owner(*like.status.owner)
+            self._file.set_owner(*owner)
         except PermissionError:
             return  # only root may give files away; the mode still lets the group in
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from feedback_store.backends.jsonl import scanning
+from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.failures import sync_failed
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.index import discard_runs
@@ -238,7 +239,7 @@ class Copy:
 
     def damaged(self) -> Iterator[bytes]:
         """Yield the damaged lines that are to be kept aside."""
-        for _, line in self.part.damaged_lines():
+        for _, line in damaged_lines(self.part):
             if not self._needles.stand_in(line):
                 yield line
 

@@ -1,5 +1,6 @@
 """`JsonlStore`: a folder of month files."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -13,6 +14,7 @@ from feedback_store.backends.jsonl.disk import Disk, Readable
 from feedback_store.backends.jsonl.failures import sync_failed, worded
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.forking import watch_forks
+from feedback_store.backends.jsonl.home import Home
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.locking import WriteLock
 from feedback_store.backends.jsonl.os_disk import OsDisk
@@ -23,7 +25,7 @@ from feedback_store.backends.jsonl.work import Doubts, Work, absolute
 from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
-from feedback_store.errors import InvalidEntryError, StoreClosedError, StoreUnavailableError
+from feedback_store.errors import InvalidEntryError, StoreClosedError
 from feedback_store.operations import not_found
 from feedback_store.query import Query
 from feedback_store.report import CheckReport, CompactReport
@@ -33,8 +35,6 @@ T = TypeVar("T")
 Syncs = list[tuple[Part, Readable, int]]
 
 logger = logging.getLogger("feedback_store.jsonl")
-
-_TRIES = 10
 
 
 class JsonlStore:
@@ -94,8 +94,7 @@ class JsonlStore:
         self._rewriter = self.rewriter_class(
             self._layout, self._folder, self._lock, self._state, maintenance
         )
-        self._prepared = False
-        self._home = -1
+        self._home = Home(self._layout, self._lock, maintenance)
         self._closed = False
         watch_forks(self)
 
@@ -110,11 +109,11 @@ class JsonlStore:
         if not pairs:
             return []
         with worded(self.path):
-            self._prepare()
-            outcomes, syncs = self._locked(lambda: self._append(pairs))
+            self._home.prepare()
+            outcomes, syncs = self._home.locked(lambda: self._append(pairs))
             self._sync(syncs)
             while not self._is_settled(syncs):
-                _, syncs = self._locked(lambda: self._append(pairs))
+                _, syncs = self._home.locked(lambda: self._append(pairs))
                 self._sync(syncs)
             self._look_after(syncs)
         return outcomes
@@ -134,13 +133,13 @@ class JsonlStore:
         """See `Store.rewrite`. The new revision is appended: the month is not rewritten."""
         self._check_open()
         with worded(self.path):
-            if not self._prepared and self._disk.status(self.path) is None:
+            if not self._home.prepared and self._disk.status(self.path) is None:
                 raise not_found(id)
-            self._prepare()
-            entry, syncs = self._locked(lambda: self._rewrite(id, change))
+            self._home.prepare()
+            entry, syncs = self._home.locked(lambda: self._rewrite(id, change))
             self._sync(syncs)
             while not self._is_settled(syncs):
-                entry, syncs = self._locked(lambda: self._rewrite(id, change))
+                entry, syncs = self._home.locked(lambda: self._rewrite(id, change))
                 self._sync(syncs)
             self._look_after(syncs)
         return entry
@@ -170,8 +169,8 @@ class JsonlStore:
         with worded(self.path):
             if not wanted or self._disk.status(self.path) is None:
                 return 0
-            self._prepare()
-            self._come_home()
+            self._home.prepare()
+            self._home.come()
             return self._rewriter.erase(wanted)
 
     def compact(self) -> CompactReport:
@@ -180,8 +179,8 @@ class JsonlStore:
         with worded(self.path):
             if self._disk.status(self.path) is None:
                 return CompactReport()
-            self._prepare()
-            self._come_home()
+            self._home.prepare()
+            self._home.come()
             return self._rewriter.compact()
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
@@ -213,6 +212,12 @@ class JsonlStore:
     def close(self) -> None:
         """See `Store.close`."""
         with self._state:
+            if (
+                not self._closed and self._home.prepared
+            ):  # who only read leaves the folder as it was
+                with contextlib.suppress(OSError):  # it can be made again
+                    for part in self._folder.parts():
+                        part.keep_index()
             self._closed = True
             self._folder.forget_all()
         self._lock.close()
@@ -229,64 +234,9 @@ class JsonlStore:
             msg = f"{self!r} was closed; open it again"
             raise StoreClosedError(msg)
 
-    def _prepare(self) -> None:
-        if not self._prepared:
-            self._layout.prepare()
-            self._home = self._inode()
-            self._prepared = True
-
-    def _locked(self, step: Callable[[], T]) -> T:
-        """Run a step under the write lock, again where someone replaced a file without it."""
-        for _ in range(_TRIES):
-            try:
-                with self._lock:
-                    return step()
-            except FileReplacedError:
-                self._come_home()
-            except FileNotFoundError:
-                if self._disk.status(self._layout.lock_path) is not None:
-                    raise
-                self._come_home()
-                self._layout.prepare()  # the state folder was removed, as one may
-        msg = f"{self.path}: a file is replaced again and again; beside_older_writer=True may help"
-        raise StoreUnavailableError(msg)
-
-    def _inode(self) -> int:
-        """Return the number of the folder.
-
-        Raises:
-            StoreUnavailableError: it is gone; it must not be made anew where a volume is missing.
-        """
-        if (status := self._disk.status(self.path)) is None:
-            raise self._gone("the folder is gone")
-        return status.inode
-
-    def _come_home(self) -> None:
-        """Use the lock of the folder that stands there now: it may have been replaced by another.
-
-        Raises:
-            StoreUnavailableError: that one is no store, as where a volume was unmounted.
-        """
-        inode = self._inode()
-        if inode == self._home:
-            return
-        if self._disk.status(self._layout.lock_path) is None:
-            raise self._gone("another folder is there")
-        self._lock.close()
-        self._rewriter.close()
-        self._home = inode
-
-    def _gone(self, what: str) -> StoreUnavailableError:
-        error = StoreUnavailableError(
-            f"{self.path}: {what} since the store was opened; see whether its volume is still "
-            "mounted, then open the store again"
-        )
-        error.filename = self.path
-        return error
-
     def _refresh_to_write(self) -> None:
         self._folder.refresh()
-        if self._folder.inode != self._home:
+        if self._folder.inode != self._home.inode:
             raise FileReplacedError(errno.EAGAIN, "another folder is there", self.path)
 
     def _sync(self, syncs: Syncs) -> None:

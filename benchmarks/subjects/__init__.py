@@ -1,0 +1,22 @@
+"""What is measured: our stores, what people would use instead, and what the machine allows."""
+
+import importlib
+
+from benchmarks.subjects.base import Subject
+
+NAMES = ("limit", "naive", "sqlite", "jsonl")
+"""The subjects, ours last."""
+
+TITLES = {
+    "limit": "limit",
+    "naive": "naive JSONL",
+    "sqlite": "sqlite3, tuned",
+    "jsonl": "JsonlStore",
+}
+
+
+def subject(name: str) -> type[Subject]:
+    """Return the class of a subject; nothing else is imported, so that memory is its own."""
+    module = importlib.import_module(f"benchmarks.subjects.{name}_subject")
+    made: type[Subject] = module.Measured
+    return made

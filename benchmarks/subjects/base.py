@@ -1,0 +1,61 @@
+"""What every subject can be asked for; each does what it can."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+class Subject:
+    """A store of feedback in a folder.
+
+    Args:
+        folder: where it is, or is to be made.
+        synced: whether a write is acknowledged only when the medium has it.
+    """
+
+    def __init__(self, folder: Path, *, synced: bool = True) -> None:
+        self.folder = folder
+        self.synced = synced
+
+    def prepare(self, mapping: dict[str, Any]) -> Any:  # noqa: ANN401  # each takes entries in its own form
+        """Return the entry as an app of this subject has it in hand before it stores it."""
+        return mapping
+
+    def add(self, entry: Any) -> None:  # noqa: ANN401  # as above
+        """Store one entry."""
+        raise NotImplementedError
+
+    def add_many(self, entries: Sequence[Any]) -> None:
+        """Store many entries at once."""
+        raise NotImplementedError
+
+    def update(self, id: str, explanation: str) -> None:
+        """Change the explanation of an entry."""
+        raise NotImplementedError
+
+    def get(self, id: str) -> object:
+        """Return the entry, or raise KeyError."""
+        raise NotImplementedError
+
+    def load(self) -> Sequence[object]:
+        """Return all entries."""
+        raise NotImplementedError
+
+    def scan(self) -> int:
+        """Look at every entry, keep none, and say how many there were."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """Return how many entries there are."""
+        raise NotImplementedError
+
+    def stats(self) -> object:
+        """Return totals, ratings by month, and entries by issue."""
+        raise NotImplementedError
+
+    def compact(self) -> None:
+        """Give back the space of what was superseded."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close what is open."""
