@@ -16,7 +16,7 @@
         ├── LockTimeoutError (TimeoutError)   another writer held the lock for too long
         └── DurabilityError                   a sync failed: whether the data lasts is unknown
 
-Each is also a kin of the builtin that callers would expect, so that ``except KeyError`` and
+Where callers would expect a builtin error, ours is its kin, so that ``except KeyError`` and
 ``except OSError`` keep their meaning. No message holds a question, an answer or an explanation.
 """
 

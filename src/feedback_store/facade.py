@@ -233,6 +233,7 @@ class FeedbackStore:
         """Give back the space of superseded entries, where the store keeps any."""
         if isinstance(self._store, SupportsCompact):
             return self._store.compact()
+        self._store.scan(_EVERYTHING)  # a store that was closed says so
         return CompactReport()
 
     def close(self) -> None:

@@ -138,7 +138,7 @@ class Query:
         has_explanation: whether the explanation must be there (and not empty) or absent.
         match: equality on any other key, top-level first, then in the metadata, such as
             ``{"channel": "web"}``. An absent key equals nothing; ``1`` equals ``1.0``, but
-            never ``True``.
+            never ``True``. Times are asked for by ``since`` and ``until``.
         where: a function of an entry, for anything else.
         order: see `Order`; unless told, pages are newest first and scans oldest first.
 
