@@ -27,7 +27,7 @@ from feedback_store import (
 from feedback_store.backends.jsonl import JsonlStore
 from feedback_store.backends.jsonl import beside as beside_module
 from feedback_store.backends.jsonl.beside import BesideOlderWriterStore
-from feedback_store.backends.jsonl.os_disk import OsDisk
+from feedback_store.backends.jsonl.os_disk import OsDisk, OsFile
 from feedback_store.testing import StoreContract
 
 OCTOBER = datetime(2025, 10, 7, tzinfo=UTC)
@@ -152,6 +152,53 @@ def test_copy_that_never_ends_is_a_typed_error(
     copy.replace(month)
     store.add(entry("ours"))
     assert {"older-first", "ours"} == ids_in(month)
+
+
+def test_line_in_the_making_is_awaited(month: Path, store: FeedbackStore) -> None:
+    """While the older writer is in the middle of a line, nothing of ours gets into it.
+
+    A blank line would do harm too: its reader gives up the whole month at one.
+    """
+    line = older_writer.line_of("older-late", 1)
+    with month.open("a", encoding="utf-8") as file:
+        file.write(line[:40])
+        file.flush()
+        assert 1 == store.count()
+        adding = threading.Thread(target=store.add, args=(entry("ours"),))
+        adding.start()
+        adding.join(beside_module.GRACE_S / 3)
+        file.write(line[40:])
+    adding.join(10)
+    assert not adding.is_alive()
+    assert {"older-first", "older-late", "ours"} == ids_in(month)
+
+
+def test_line_torn_by_a_dead_writer_is_sealed(month: Path, store: FeedbackStore) -> None:
+    """A line that nobody finishes damages only itself."""
+    with month.open("a", encoding="utf-8") as file:
+        file.write(older_writer.line_of("older-torn", 1)[:40])
+    store.add(entry("ours"))
+    assert {"older-first", "ours"} == {e.id for e in store.scan()}
+    assert "1 damaged lines: feedback_2025-10.jsonl:2" == store.check()["damaged_lines"].message
+
+
+def test_line_that_another_has_run_into_is_written_again(
+    month: Path, store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a line that comes between our look and our write costs our line, which comes again."""
+    store.add(entry("before"))
+    halves = [older_writer.line_of("older-torn", 1)[:40].encode()]
+    append = OsFile.append
+
+    def append_after_half(file: OsFile, data: bytes) -> int:
+        if halves:
+            append(file, halves.pop())
+        return append(file, data)
+
+    monkeypatch.setattr(OsFile, "append", append_after_half)
+    assert Outcome.ADDED is store.add(entry("ours"))
+    assert [] == halves
+    assert {"older-first", "before", "ours"} == {e.id for e in store.scan()}
 
 
 class AppendsAfterExchange(OsDisk):

@@ -41,6 +41,11 @@ class Lines:
         """Return the bytes to write, with a newline first where the file does not end in one."""
         return (b"\n" if after_newline else b"") + b"\n".join(self._lines) + b"\n"
 
+    def stand_in(self, part: Part, start: int) -> bool:
+        """Say whether each of the lines is a good one, from ``start`` on."""
+        found = (part.index.find(line[0]) for line in self._entries)
+        return all(places and places[0][0] >= start for places in found)
+
     def entries(self, shift: int) -> list[NewLine]:
         """Return what the index takes, with the offset of each line shifted."""
         if not shift:
@@ -104,7 +109,12 @@ class Writer:
         else:  # somebody appends without our lock: read what stands there
             part.status = status
             part.catch_up(status.size_bytes)
-            done[-1] = attrs.evolve(done[-1], end=status.size_bytes)
+            size = status.size_bytes
+            done[-1] = attrs.evolve(
+                done[-1], start=size, end=size
+            )  # their lines are not ours to cut
+            if not lines.stand_in(part, start):
+                raise FileReplacedError(errno.EAGAIN, "another's line went in between", part.path)
 
     def _part_of(self, month: str) -> Part:
         """Return the month's plain part; make its file, with a durable name, if there is none.
