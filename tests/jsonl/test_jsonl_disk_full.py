@@ -132,7 +132,9 @@ def test_a_limit_of_the_size_of_files(tmp_path: Path) -> None:
             outcome = outcome_of(lambda: store.append([an_entry("b", answer="x" * 3000)]))
             read = ids(store)
             unchanged = before == data_of(tmp_path)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+            )
             return [outcome, read, unchanged, outcome_of(lambda: store.append([an_entry("c")]))]
 
         outcome, read, unchanged, again = in_child(limited)

@@ -12,6 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from shutil import which
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -123,7 +124,13 @@ def test_a_change_that_makes_an_entry_invalid_leaves_no_trace(tmp_path: Path) ->
         feedback = FeedbackStore(store)
         feedback.add(an_entry("a"))
         before = data_of(tmp_path)
-        for fields in ({"rating": 7}, {"answer": "\ud800"}, {"message_id": "b"}, {"unknown": 1}):
+        refused: list[dict[str, Any]] = [
+            {"rating": 7},
+            {"answer": "\ud800"},
+            {"message_id": "b"},
+            {"unknown": 1},
+        ]
+        for fields in refused:
             with pytest.raises(InvalidEntryError):
                 feedback.update("a", **fields)
         with pytest.raises(InvalidEntryError):

@@ -45,6 +45,8 @@ _TIMEOUT_S = 30.0
 class BesideWriter(Writer):
     """A `Writer` that also holds the lock on the month file itself while it writes."""
 
+    patience_s = GRACE_S
+
     def _write_month(self, month: str, lines: Lines, done: list[Written]) -> None:
         part = self._part_of(month)
         file = self._opened(part)
@@ -54,26 +56,9 @@ class BesideWriter(Writer):
             if there is None or there.inode != file.status().inode:
                 self._folder.forget(part.name)
                 raise FileReplacedError(errno.EAGAIN, "replaced by an older writer", part.path)
-            self._await_line(part, file)
             super()._write_month(month, lines, done)
         finally:
             file.unlock()
-
-    @staticmethod
-    def _await_line(part: Part, file: File) -> None:
-        """Wait while the last line is unfinished: the older writer may be in the middle of it.
-
-        A newline from us would leave a blank line behind its own, which its reader cannot bear.
-        """
-        deadline = time.monotonic() + GRACE_S
-        while True:
-            status = file.status()
-            if status.size_bytes != part.known_end:
-                part.status = status
-                part.catch_up(status.size_bytes)
-            if not part.open_ended or time.monotonic() > deadline:
-                return
-            time.sleep(_PAUSE_S)
 
     def _cut_back(self, done: Iterable[Written]) -> None:
         """Cut nothing: an older writer may have appended meanwhile. The next write seals it."""

@@ -62,6 +62,13 @@ class Folder:
         The folder is looked at last: a writer that cuts a file back does so, and marks the folder,
         before the next one can append.
         """
+        try:
+            self._look()
+        except BaseException:
+            self.forget_all()  # an interrupt may have come between two halves of a change
+            raise
+
+    def _look(self) -> None:
         listed = None
         for _ in range(_LOOKS):
             for part in self._order[:]:

@@ -23,7 +23,7 @@ from zlib import crc32
 
 from feedback_store.backends.jsonl.records import Records
 
-_MAGIC = b"FSINDEX2"
+_MAGIC = b"FSINDEX1"
 _ORDER_MARK = 0x01020304
 _HEADER = struct.Struct("=8sII16s16sQQQQQQQ")
 _CHECKED = struct.Struct("=I")

@@ -5,6 +5,7 @@ What is written here is not durable yet; the store syncs it after it has freed t
 
 import errno
 import os
+import time
 from collections.abc import Iterable
 
 import attrs
@@ -16,6 +17,8 @@ from feedback_store.backends.jsonl.naming import plain_name
 from feedback_store.backends.jsonl.part import NewLine, Part
 from feedback_store.backends.jsonl.records import stamp_of
 from feedback_store.entry import FeedbackEntry
+
+_PAUSE_S = 0.001
 
 
 class FileReplacedError(BlockingIOError):
@@ -71,7 +74,13 @@ class Written:
 
 
 class Writer:
-    """Writes to the parts of a folder. Every call needs the store's write lock."""
+    """Writes to the parts of a folder. Every call needs the store's write lock.
+
+    Attributes:
+        patience_s: how long an unfinished last line is waited for, in seconds.
+    """
+
+    patience_s = 0.005
 
     def __init__(self, disk: Disk, folder: Folder, layout: Layout) -> None:
         self._disk = disk
@@ -97,6 +106,7 @@ class Writer:
     def _write_month(self, month: str, lines: Lines, done: list[Written]) -> None:
         part = self._part_of(month)
         file = self._opened(part)
+        self._await_the_end_of_a_line(part)
         open_ended = part.open_ended
         data = lines.data(after_newline=open_ended)
         start = part.known_end
@@ -115,6 +125,21 @@ class Writer:
             )  # their lines are not ours to cut
             if not lines.stand_in(part, start):
                 raise FileReplacedError(errno.EAGAIN, "another's line went in between", part.path)
+
+    def _await_the_end_of_a_line(self, part: Part) -> None:
+        """Give a line that another writes without our lock some time to be finished.
+
+        A large write shows page by page while it runs. Were its half line sealed at once, its own
+        newline would then leave a blank line, at which older readers give up the whole month. A
+        line that a crash has torn is waited for in vain, once.
+        """
+        deadline = time.monotonic() + self.patience_s
+        while part.open_ended and time.monotonic() < deadline:
+            time.sleep(_PAUSE_S)
+            status = part.file.status()
+            if status.size_bytes > part.known_end:
+                part.status = status
+                part.catch_up(status.size_bytes)
 
     def _part_of(self, month: str) -> Part:
         """Return the month's plain part; make its file, with a durable name, if there is none.
