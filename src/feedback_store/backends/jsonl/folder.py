@@ -113,12 +113,8 @@ class Folder:
             self._open_again(part)
         elif part.distrusted:
             part.read_anew()
-        elif status.size_bytes > part.status.size_bytes:
-            if part.unchanged_before():
-                part.status = status
-                part.catch_up(status.size_bytes)
-            else:  # longer, but not by what was appended
-                self._open_again(part)
+        elif status.size_bytes > part.status.size_bytes and not part.grow(status):
+            self._open_again(part)  # longer, but not by what was appended
 
     def _open_again(self, part: Part) -> None:
         self.forget(part.name)

@@ -8,8 +8,9 @@ damaged one.
 
 import hashlib
 import logging
+from collections.abc import Callable
 from datetime import datetime, tzinfo
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.index import Index
@@ -29,10 +30,10 @@ CHUNK_BYTES = 1 << 20
 MEMORY_LINES = 1 << 16
 """Lines that the dictionary of new ones holds at most while a large file is read."""
 
+T = TypeVar("T")
 NewLine: TypeAlias = tuple[int, int, int, int, int]
 """A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
 line that it supersedes, 0 when there is none."""
-
 _PRINT_BYTES = 64
 _BLOAT_BYTES = 1 << 20
 CLOSE_LINES = 64
@@ -119,8 +120,7 @@ class Part:
     def identify(self, end: int) -> bytes | None:
         """Return what tells this file, up to a byte, from every other; None when it is shorter.
 
-        An inode number alone can come back once its file is gone, so the bytes at both ends of
-        the stretch count too.
+        An inode number can come back once its file is gone, so the bytes at both ends count too.
         """
         inode = self.status.inode.to_bytes(8, "little")
         if not self.name.plain:
@@ -133,6 +133,19 @@ class Part:
     def unchanged_before(self) -> bool:
         """Say whether what was read last still stands where it stood."""
         return self._before(self.index.end) == self._known_bytes
+
+    def grow(self, status: FileStatus) -> bool:
+        """Read what was appended; return False when the file was changed in place instead.
+
+        What was known is only looked at where what came is no good line: a read after a write
+        costs the new bytes and no others.
+        """
+        end, known, damaged = self.index.end, self._known_bytes, self.index.damaged
+        self.status = status
+        self.catch_up(status.size_bytes)
+        if not self._rest and self.index.damaged == damaged:
+            return True
+        return self._before(end) == known
 
     def _before(self, end: int) -> bytes:
         start = max(0, end - _PRINT_BYTES)
@@ -251,11 +264,7 @@ class Part:
 
     def has_line_of(self, hashed: int) -> bool:
         """Say whether there is a line of an id with that hash."""
-        try:
-            return bool(self.index.find(hashed))
-        except RunDamagedError:
-            self.read_anew()
-            return bool(self.index.find(hashed))
+        return bool(self._ask(lambda: self.index.find(hashed)))
 
     def decode(self, line: bytes) -> FeedbackEntry:
         """Return the entry of a line as this store reads lines."""
@@ -270,11 +279,14 @@ class Part:
 
     def records(self) -> Records:
         """Return a copy of all good lines."""
+        return self._ask(self.index.records)
+
+    def _ask(self, question: Callable[[], T]) -> T:
         try:
-            return self.index.records()
+            return question()
         except RunDamagedError:
             self.read_anew()
-            return self.index.records()
+            return question()
 
     def decode_known(self, line: bytes) -> FeedbackEntry:
         """Decode a line that was good when it was read; if it no longer is, look again soon.
