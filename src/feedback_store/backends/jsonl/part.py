@@ -10,14 +10,14 @@ import hashlib
 import logging
 from collections.abc import Callable
 from datetime import datetime, tzinfo
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.index import Index
 from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.naming import MonthName
-from feedback_store.backends.jsonl.records import Records, hash_of, stamp_of
+from feedback_store.backends.jsonl.records import NewLine, Records, hash_of, stamp_of
 from feedback_store.backends.jsonl.syncing import SyncGate
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
@@ -31,9 +31,7 @@ MEMORY_LINES = 1 << 16
 """Lines that the dictionary of new ones holds at most while a large file is read."""
 
 T = TypeVar("T")
-NewLine: TypeAlias = tuple[int, int, int, int, int]
-"""A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
-line that it supersedes, 0 when there is none."""
+
 _PRINT_BYTES = 64
 _BLOAT_BYTES = 1 << 20
 CLOSE_LINES = 64

@@ -7,6 +7,11 @@ hold a million lines in 28 MB, and are written to and mapped from disk as they a
 import hashlib
 from array import array
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+
+NewLine: TypeAlias = tuple[int, int, int, int, int]
+"""A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
+line that it supersedes, 0 when there is none."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
