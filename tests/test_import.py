@@ -13,6 +13,7 @@ HEAVY = {
     "concurrent_log_handler",
     "fsspec",
     "hypothesis",
+    "importlib.metadata",
     "portalocker",
     "prometheus_client",
     "psycopg",

@@ -7,7 +7,6 @@ its name is the scheme, its object a function ``(url, **options) -> Store``.
 import os
 import re
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import unquote
 
@@ -89,6 +88,8 @@ _OPENERS: dict[str, Callable[..., Store]] = {"jsonl": _open_jsonl, "mem": _open_
 def _opener(scheme: str) -> Callable[..., Store]:
     if scheme in _OPENERS:
         return _OPENERS[scheme]
+    from importlib.metadata import entry_points  # noqa: PLC0415  # as slow as all other imports
+
     installed = entry_points(group=ENTRY_POINT_GROUP)
     for point in installed:
         if point.name == scheme:
