@@ -10,9 +10,6 @@ STATE_FOLDER = ".feedback_store"
 QUARANTINE_FOLDER = "quarantine"
 """Damaged lines, as they were."""
 
-LEGACY_BACKUP_FOLDER = "legacy_backup"
-"""What a migration has read."""
-
 _MONTH = re.compile(r"feedback_(\d{4})-(0[1-9]|1[0-2])\.jsonl(\.gz|\.zst)?")
 _TEMPORARY = re.compile(r"\.feedback_\d{4}-\d{2}(\.[0-9a-z]+)+\.[0-9a-f]+\.tmp")
 _OLDER = re.compile(r"feedback(_\d{8})?\.jsonl")
