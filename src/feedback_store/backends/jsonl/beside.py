@@ -17,12 +17,13 @@ nothing: a file that it has put in place is durable once this store has written 
 """
 
 import errno
+import os
 import time
 from collections.abc import Iterable
 
 from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.layout import write_all
-from feedback_store.backends.jsonl.naming import plain_name
+from feedback_store.backends.jsonl.naming import MonthName, is_temporary, parse_name, plain_name
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.replacement import Replacement
 from feedback_store.backends.jsonl.rewriting import Copy, Rewriter
@@ -74,6 +75,8 @@ class BesideRewriter(Rewriter):
         for _ in range(_TRIES):
             report = self._rewrite_locked(month, drop)
             if report is not None:
+                # A copy that began before has what was just left out, and puts it back.
+                await_copy(self._disk, os.path.join(self._layout.path, plain_name(month).name))
                 return report
             time.sleep(_PAUSE_S)
         return CompactReport()
@@ -98,6 +101,35 @@ class BesideRewriter(Rewriter):
             finally:
                 file.unlock()
 
+    def _remove_stale_files(self) -> None:
+        """Take over what an older writer appended to a file that was exchanged and never removed.
+
+        Whoever exchanged it has died before it could.
+        """
+        for name in self._disk.list(self._layout.path):
+            month = parse_name(name[1:].rsplit(".", 2)[0])
+            if is_temporary(name) and month is not None and month.plain:
+                with self._lock, self._state:
+                    self._rescue(month, os.path.join(self._layout.path, name))
+        super()._remove_stale_files()
+
+    def _rescue(self, month: MonthName, path: str) -> None:
+        self._folder.refresh()
+        part = self._folder.part(month)
+        if part is None:
+            return
+        left = part.sibling(month, path, self._disk.open_append(path))
+        left.catch_up(left.status.size_bytes)
+        records = left.records()
+        lines = [
+            left.file.read(*place) for place in zip(records.offsets, records.lengths, strict=True)
+        ]
+        lines = [line for line in lines if self._folder.find(left.decode(line).id) is None]
+        if lines:
+            file = self._disk.open_append(part.path)
+            write_all(file, b"".join(b"\n" * part.open_ended + line + b"\n" for line in lines))
+            file.sync()
+
     def _swap(self, month: str, copies: "list[Copy]", new: Replacement) -> CompactReport:
         """Take the month's place; the locks are held already."""
         self._dropped = copies[-1].is_dropped
@@ -110,10 +142,13 @@ class BesideRewriter(Rewriter):
             super()._replace(new, before)
             return
         self._disk.exchange(new.temporary, new.path)
+        self._sync_folder()  # an older writer may write to the new file from now on
         quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < GRACE_S:
+        while True:
             if self._take_over(old, new.part):
                 quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= GRACE_S:
+                break
             time.sleep(_PAUSE_S)
         self._disk.unlink(new.temporary)
 
@@ -155,22 +190,27 @@ class BesideOlderWriterStore(JsonlStore):
     def _is_settled(self, syncs: Syncs) -> bool:
         """Say whether the path leads to the file that was synced, and no copy without it comes."""
         files = {part.path: file for part, file, _ in syncs if part.name.plain}
-        waited = [self._await_copy(path) for path in files]
+        waited = [await_copy(self._disk, path) for path in files]
         there = {path: self._disk.status(path) for path in files}
         kept = all(s is not None and s.inode == files[p].status().inode for p, s in there.items())
         return kept and not any(waited)
 
-    def _await_copy(self, path: str) -> bool:
-        """Wait while a copy of the file is under way; say whether there was one."""
-        deadline = time.monotonic() + _TIMEOUT_S
-        waited = False
-        while copy_is_alive(self._disk, path):
-            if time.monotonic() > deadline:
-                msg = f"{path}: an older writer's update has not ended for {_TIMEOUT_S:g} s"
-                raise LockTimeoutError(msg)
-            waited = True
-            time.sleep(_PAUSE_S)
-        return waited
+
+def await_copy(disk: Disk, path: str) -> bool:
+    """Wait while an older writer's copy of a month file is under way; say whether there was one.
+
+    Raises:
+        LockTimeoutError: it did not end.
+    """
+    deadline = time.monotonic() + _TIMEOUT_S
+    waited = False
+    while copy_is_alive(disk, path):
+        if time.monotonic() > deadline:
+            msg = f"{path}: an older writer's update has not ended for {_TIMEOUT_S:g} s"
+            raise LockTimeoutError(msg)
+        waited = True
+        time.sleep(_PAUSE_S)
+    return waited
 
 
 def copy_is_alive(disk: Disk, path: str) -> bool:

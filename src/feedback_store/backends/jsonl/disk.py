@@ -41,8 +41,12 @@ class Readable(Protocol):
         """Return up to ``size`` bytes from ``offset``; fewer only at the end of the file."""
         ...
 
-    def sync(self) -> None:
-        """Make the file's bytes durable, and its size, but not its name."""
+    def sync(self, *, rights: bool = False) -> None:
+        """Make the file's bytes durable, and its size, but not its name.
+
+        Args:
+            rights: whether its mode and owner must be durable too, which may cost more.
+        """
         ...
 
     def close(self) -> None:
@@ -143,6 +147,10 @@ class Disk(Protocol):
 
     def touch_folder(self, path: str) -> None:
         """Set a folder's time of change to now: whoever looks at it looks again."""
+        ...
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """Give what the path leads to a mode."""
         ...
 
     def set_owner(self, path: str, user: int, group: int) -> None:

@@ -216,17 +216,18 @@ class Index:
 
     def _adopt(self, identify: Identify, limit: int = sys.maxsize) -> bool:
         """Take runs from disk that continue ours, the longest first; say whether there were."""
-        adopted = False
-        while (run := self._next(identify, limit)) is not None:
-            self._runs.append(run)
-            adopted = True
-        return adopted
-
-    def _next(self, identify: Identify, limit: int) -> Run | None:
+        found: list[Run] = []
         start = self.runs_end
+        while (run := self._next(start, identify, limit)) is not None:
+            found.append(run)
+            start = run.stretch.end
+        self._runs += found  # all at once: where a call fails, nothing was taken
+        return bool(found)
+
+    def _next(self, start: int, identify: Identify, limit: int) -> Run | None:
         for end in self._ends(start):
-            if end > limit:
-                continue
+            if not start < end <= limit:
+                continue  # an empty one would be taken again and again
             path = self._path(start, end)
             try:
                 run = parse_run(self._disk.open(path).map())

@@ -66,7 +66,7 @@ class Layout:
             OSError: something cannot be made.
             StoreUnavailableError: the store was written by a newer version.
         """
-        if self.disk.status(self._format_path) is not None:
+        if self._is_prepared():
             self.check_format()
             return
         made = self._make_folders(self.path)
@@ -74,11 +74,23 @@ class Layout:
             self._sync(folder)
         for path in (self.state_path, self.index_path):
             self._make_folder(path)
+            self._restore_rights(path, self.folder_mode)
         for path in (self.lock_path, self.maintenance_path):
             self._touch(path)
+        for folder in (self.index_path, self.state_path):
+            self.disk.sync_folder(folder)
         text = json.dumps({"format": FORMAT_VERSION}).encode() + b"\n"
-        self.replace(self._format_path, text)
+        try:
+            self.replace(self._format_path, text)
+        except FileNotFoundError:  # a process that was faster has cleared it away as stale
+            if self.disk.status(self._format_path) is None:
+                raise
         self.disk.sync_folder(self.path)
+
+    def _is_prepared(self) -> bool:
+        """Say whether all is there; a power cut, or somebody, may have taken a part of it."""
+        paths = (self._format_path, self.lock_path, self.maintenance_path)
+        return all(self.disk.status(path) is not None for path in paths)
 
     def check_format(self) -> None:
         """Refuse a store that was written by a newer version.
@@ -130,6 +142,24 @@ class Layout:
                 self.create(path)
             except FileExistsError:
                 return  # another process was faster
+        self.claim(path)
+
+    def claim(self, path: str) -> None:
+        """Give a file that is still empty the right mode and owner, durably.
+
+        Whoever made it may have died, or lost power, before that.
+        """
+        self._restore_rights(path, self.file_mode)
+        self.disk.open(path).sync(rights=True)
+
+    def _restore_rights(self, path: str, mode: int) -> None:
+        try:
+            if (status := self.disk.status(path)) is not None and status.mode != mode:
+                self.disk.set_mode(path, mode)
+            if status is not None and self.wanted_owner() not in (None, status.owner):
+                self.own(path)
+        except PermissionError:
+            return  # it is another user's, who let us in
 
     def create(self, path: str) -> File:
         """Make a file that must not exist, with the store's mode and owner."""
@@ -173,6 +203,6 @@ class Layout:
 
 def write_all(file: File, data: bytes) -> None:
     """Write all of the bytes, however many the system takes at a time."""
-    taken = file.append(data)
+    taken = 0
     while taken < len(data):
         taken += file.append(data[taken:])

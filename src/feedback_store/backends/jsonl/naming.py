@@ -11,7 +11,9 @@ QUARANTINE_FOLDER = "quarantine"
 """Damaged lines, as they were."""
 
 _MONTH = re.compile(r"feedback_(\d{4})-(0[1-9]|1[0-2])\.jsonl(\.gz|\.zst)?")
-_TEMPORARY = re.compile(r"\.feedback_\d{4}-\d{2}(\.[0-9a-z]+)+\.[0-9a-f]+\.tmp")
+_TEMPORARY = re.compile(
+    r"(\.feedback_\d{4}-\d{2}(\.[0-9a-z]+)+|\.format|feedback_[^/]+\.idx)\.[0-9a-f]+\.tmp"
+)
 _OLDER = re.compile(r"feedback(_\d{8})?\.jsonl")
 
 
@@ -61,7 +63,7 @@ def temporary_name(name: str, token: str) -> str:
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is one that `temporary_name` makes."""
+    """Say whether a name is that of a file which is about to take the place of another."""
     return _TEMPORARY.fullmatch(name) is not None
 
 

@@ -56,11 +56,13 @@ class OsFile:
         """See `File.truncate`."""
         os.ftruncate(self.descriptor, size)
 
-    def sync(self) -> None:
+    def sync(self, *, rights: bool = False) -> None:
         """See `File.sync`. On macOS only F_FULLFSYNC reaches the medium."""
         try:
             if sys.platform == "darwin":
                 fcntl.fcntl(self.descriptor, fcntl.F_FULLFSYNC)
+            elif rights:
+                os.fsync(self.descriptor)
             else:
                 os.fdatasync(self.descriptor)
         except OSError as error:
@@ -186,7 +188,11 @@ class OsDisk:
         """See `Disk.create`. The mode is set afterwards, because the umask would cut it."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         file = OsFile(path, os.open(path, flags, mode))
-        os.fchmod(file.descriptor, mode)
+        try:
+            os.fchmod(file.descriptor, mode)
+        except OSError:
+            os.unlink(path)
+            raise
         return file
 
     def rename(self, source: str, target: str) -> None:
@@ -229,6 +235,10 @@ class OsDisk:
     def touch_folder(self, path: str) -> None:
         """See `Disk.touch_folder`."""
         os.utime(path)
+
+    def set_mode(self, path: str, mode: int) -> None:
+        """See `Disk.set_mode`."""
+        os.chmod(path, mode)
 
     def set_owner(self, path: str, user: int, group: int) -> None:
         """See `Disk.set_owner`."""

@@ -9,33 +9,32 @@ damaged one.
 import hashlib
 import logging
 from collections.abc import Callable
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from typing import TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.index import Index
 from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.lines import Reading, between_nuls
 from feedback_store.backends.jsonl.naming import MonthName
 from feedback_store.backends.jsonl.records import NewLine, Records, hash_of, stamp_of
 from feedback_store.backends.jsonl.syncing import SyncGate
-from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-from feedback_store.wire import key_of_plain
 
 logger = logging.getLogger("feedback_store.jsonl")
 
 CHUNK_BYTES = 1 << 20
 MEMORY_LINES = 1 << 16
 """Lines that the dictionary of new ones holds at most while a large file is read."""
-
-T = TypeVar("T")
+CLOSE_LINES = 64
+"""New lines that are worth a run of the index when a store is closed."""
 
 _PRINT_BYTES = 64
 _BLOAT_BYTES = 1 << 20
-CLOSE_LINES = 64
-"""New lines that are worth a run of the index when a store is closed."""
+
+T = TypeVar("T")
 
 
 class Part:
@@ -71,8 +70,7 @@ class Part:
         self.named = False
         self.distrusted = False
         self._layout = layout
-        self._naive_tz = naive_tz
-        self._fallback_time: datetime = name.first_instant
+        self._reading = Reading(naive_tz, name.first_instant)
         self._known_bytes = b""
         self._rest = b""
         reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
@@ -112,8 +110,7 @@ class Part:
 
     def is_bloated(self, share: float) -> bool:
         """Say whether superseded lines take more than a share of the file, and more than 1 MiB."""
-        superseded = self.index.superseded_bytes
-        return superseded > max(_BLOAT_BYTES, share * self.index.end)
+        return self.index.superseded_bytes > max(_BLOAT_BYTES, share * self.index.end)
 
     def identify(self, end: int) -> bytes | None:
         """Return what tells this file, up to a byte, from every other; None when it is shorter.
@@ -191,13 +188,12 @@ class Part:
         if not line or line.isspace():
             return True
         try:
-            key = key_of_plain(line, self._naive_tz)
-            if key is None:
-                entry = self.decode(line)
-                key = entry.id, entry.timestamp
+            key = self._reading.key(line)
         except InvalidEntryError as error:
-            fields = {"file": self.path, "line": number, "reason": str(error)}
-            logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=fields)
+            for start, stretch in between_nuls(line):
+                self._take(stretch, offset + start, number)
+            told = {"file": self.path, "line": number, "reason": str(error)}
+            logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=told)
             return False
         hashed = hash_of(key[0])
         superseded_bytes = self.index.length_of(hashed)
@@ -206,6 +202,11 @@ class Part:
 
     def _take_unfinished(self, rest: bytes) -> None:
         """Take a last line without a newline when it is whole: a half one never parses."""
+        if ended := rest.rfind(b"\0") + 1:
+            self._take(rest[:ended], self.index.end, self.index.lines + 1)
+            self.index.advance(self.index.end + ended, 0, 1)
+            self._known_bytes = (self._known_bytes + rest[:ended])[-_PRINT_BYTES:]
+            rest = rest[ended:]
         self._rest = rest
         if not rest:
             return
@@ -266,12 +267,12 @@ class Part:
 
     def decode(self, line: bytes) -> FeedbackEntry:
         """Return the entry of a line as this store reads lines."""
-        return decode(line, naive_tz=self._naive_tz, fallback_time=self._fallback_time)
+        return self._reading.decode(line)
 
     def sibling(self, name: MonthName, path: str, file: File) -> "Part":
         """Return a part for a new, empty file that is read as this one is."""
         index_name = MonthName(name.month, plain=True, name=name.name)
-        part = Part(self._layout, index_name, path, file, self._naive_tz)
+        part = Part(self._layout, index_name, path, file, self._reading.naive_tz)
         part.writer = file
         return part
 

@@ -64,7 +64,7 @@ class Replacement:
             self.part.index.flush(self.part.identify, MEMORY_LINES)
         self._lines, self._keys, self._size = [], [], 0
 
-    def sync(self) -> None:
+    def sync(self, *, rights: bool = False) -> None:
         """Write out what was added, and make it durable.
 
         Raises:
@@ -74,7 +74,7 @@ class Replacement:
         if self.part is not None:
             self.part.index.flush(self.part.identify)
         try:
-            self._file.sync()
+            self._file.sync(rights=rights)
         except OSError as error:
             raise sync_failed(error, self.temporary) from error
 
@@ -82,7 +82,7 @@ class Replacement:
         """End the compression, where there is one, and make everything durable."""
         self._write()
         write_all(self._file, self._packer.flush())
-        self.sync()
+        self.sync(rights=True)
 
     @property
     def size_bytes(self) -> int:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator
 
 from feedback_store.backends.jsonl import scanning
 from feedback_store.backends.jsonl.damage import damaged_lines
+from feedback_store.backends.jsonl.doubts import discard_doubts
 from feedback_store.backends.jsonl.failures import sync_failed
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.index import discard_runs
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.locking import WriteLock
-from feedback_store.backends.jsonl.naming import STATE_FOLDER, is_temporary
+from feedback_store.backends.jsonl.naming import is_temporary
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
 from feedback_store.backends.jsonl.records import hash_of
@@ -128,7 +129,8 @@ class Rewriter:
             return CompactReport()
         plain = any(part.name.plain for part in parts)
         name = next(part.name for part in reversed(parts) if part.name.plain or not plain)
-        new = Replacement(self._layout, name, parts[-1])
+        filled = [part for part in parts if part.status.size_bytes]  # an empty one is not claimed
+        new = Replacement(self._layout, name, (filled or parts)[-1])
         try:
             _copy_bulk(copies, new)
             if plain:
@@ -173,11 +175,16 @@ class Rewriter:
         for part in before:
             discard_runs(self._disk, self._folder.index_path, part.name.name, keep)
         self._replace(new, before)
+        joined = [part for part in before if part.name != new.name]
         for part in before:
             self._folder.forget(part.name)
-            if part.name != new.name:
-                self._disk.unlink(part.path)
         self._sync_folder()
+        for part in joined:  # only now: a power cut could keep a removal and lose the rename
+            self._disk.unlink(part.path)
+        if joined:
+            self._sync_folder()
+        for part in before:
+            discard_doubts(self._layout, part.name.name)
         if new.part is not None and new.part.index.end:
             new.part.gate.durable_end = new.part.index.end
             new.part.named = True
@@ -198,8 +205,8 @@ class Rewriter:
 
     def _remove_stale_files(self) -> None:
         """Remove what a rewrite left that was cut short; we hold the lock that they all hold."""
-        state = os.path.join(self._layout.path, STATE_FOLDER)
-        for folder in (self._layout.path, state, self._quarantine.path):
+        layout = self._layout
+        for folder in (layout.path, layout.state_path, layout.index_path, self._quarantine.path):
             for name in self._disk.list(folder):
                 if is_temporary(name):
                     self._disk.unlink(os.path.join(folder, name))

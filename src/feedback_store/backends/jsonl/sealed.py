@@ -114,9 +114,9 @@ class SealedFile:
             msg = "the file ends before its contents do"
             raise EOFError(msg)
 
-    def sync(self) -> None:
+    def sync(self, *, rights: bool = False) -> None:
         """Make the compressed file durable."""
-        self._packed.sync()
+        self._packed.sync(rights=rights)
 
     def close(self) -> None:
         """Give back the contents."""

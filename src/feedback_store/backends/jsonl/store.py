@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 from feedback_store.backends.jsonl import checking, scanning
 from feedback_store.backends.jsonl.disk import Disk, Readable
+from feedback_store.backends.jsonl.doubts import Doubts
 from feedback_store.backends.jsonl.failures import sync_failed, worded
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.forking import watch_forks
@@ -21,7 +22,7 @@ from feedback_store.backends.jsonl.os_disk import OsDisk
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.rewriting import Rewriter
 from feedback_store.backends.jsonl.syncing import SyncGate
-from feedback_store.backends.jsonl.work import Doubts, Work, absolute
+from feedback_store.backends.jsonl.work import Work, absolute
 from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
@@ -88,7 +89,7 @@ class JsonlStore:
         self._layout = Layout(self._disk, self.path, folder_mode, file_mode, owner)
         self._folder = Folder(self._layout, naive_tz)
         self._lock = WriteLock(self._disk, self._layout.lock_path, lock_timeout_s)
-        self._doubts = Doubts()
+        self._doubts = Doubts(self._layout)
         maintenance = WriteLock(self._disk, self._layout.maintenance_path, lock_timeout_s)
         self._writer = self.writer_class(self._disk, self._folder, self._layout)
         self._rewriter = self.rewriter_class(

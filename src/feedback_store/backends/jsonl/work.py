@@ -3,6 +3,7 @@
 import os
 
 from feedback_store.backends.jsonl.disk import Readable
+from feedback_store.backends.jsonl.doubts import Doubts
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.records import hash_of
@@ -10,29 +11,6 @@ from feedback_store.backends.jsonl.writing import Lines
 from feedback_store.entry import FeedbackEntry
 from feedback_store.operations import same_content
 from feedback_store.store import Outcome
-
-
-class Doubts:
-    """The stretches of files that must not be believed to be durable, though they can be read.
-
-    After a sync failed, the kernel may show bytes that never reached the medium, and further syncs
-    say nothing about them. Until the file is replaced, an entry that stands there does not count as
-    stored: whoever brings it again has it written again.
-    """
-
-    def __init__(self) -> None:
-        self._stretches: dict[tuple[str, int], list[tuple[int, int]]] = {}
-
-    def add(self, part: Part, start: int, end: int) -> None:
-        """Doubt the bytes from ``start`` to ``end``."""
-        self._stretches.setdefault((part.path, part.status.inode), []).append((start, end))
-
-    def hold(self, part: Part, offset: int) -> bool:
-        """Say whether the line at an offset must be written again."""
-        if not self._stretches:
-            return False
-        stretches = self._stretches.get((part.path, part.status.inode), ())
-        return any(start <= offset < end for start, end in stretches)
 
 
 class Work:
@@ -46,6 +24,7 @@ class Work:
     def __init__(self, folder: Folder, doubts: Doubts) -> None:
         self._folder = folder
         self._doubts = doubts
+        self._looked = False
         self._fresh: dict[str, FeedbackEntry] = {}
         self.months: dict[str, Lines] = {}
         self.syncs: list[tuple[Part, Readable, int]] = []
@@ -70,6 +49,9 @@ class Work:
 
     def keep(self, entry: FeedbackEntry, part: Part, offset: int, length: int) -> None:
         """Plan what makes a line durable that stands there: another may have left it unsynced."""
+        if not self._looked:
+            self._doubts.look()
+            self._looked = True
         if self._doubts.hold(part, offset):
             self.supersede(entry, part.file.read(offset, length), part, length)
         else:

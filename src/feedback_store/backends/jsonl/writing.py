@@ -153,6 +153,7 @@ class Writer:
             path = os.path.join(self._folder.path, name.name)
             if part is None:
                 self._layout.create(path)
+            self._layout.claim(path)
             self._disk.sync_folder(self._folder.path)
             part = part or self._folder.open(name)
             if part is None:

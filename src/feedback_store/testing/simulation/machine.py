@@ -1,0 +1,277 @@
+"""The simulated machine: one kernel and one medium, which any number of processes share."""
+
+import errno
+import os
+import random
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from feedback_store.testing.simulation.faults import FaultPlan, ProcessStopped
+from feedback_store.testing.simulation.image import Image, Node
+from feedback_store.testing.simulation.medium import (
+    DataChange,
+    Inode,
+    Medium,
+    NameChange,
+    RightsChange,
+)
+from feedback_store.testing.simulation.models import MODELS
+from feedback_store.testing.simulation.tearing import Data
+
+UMASK = 0o022
+"""What the simulated processes have: the mode of a new file is set by a call of its own."""
+
+_EPOCH_NS = 1_600_000_000_000_000_000
+_TICK_NS = 1_000
+
+
+class Call(NamedTuple):
+    """A call that a process is about to make.
+
+    Attributes:
+        process: who makes it.
+        name: such as ``"append"``.
+        path: of what.
+        changes: whether it may change anything on the disk, or take or free a lock.
+    """
+
+    process: str
+    name: str
+    path: str
+    changes: bool
+
+
+class Machine:
+    """See the module.
+
+    Attributes:
+        medium: what is durable, and what is pending.
+        faults: which calls fail.
+        watchers: called before each call; what they do to this machine is not watched itself.
+        watching: whether one of them runs.
+        scheduler: called before each call of a thread that may have to wait for others.
+        wait_for_lock: called, with the process, while another holds a lock that it wants; it
+            returns whether to try again.
+        lock_freed: called when a lock was freed.
+        trace: a line for each call that changed something.
+        calls: how many calls there were.
+    """
+
+    def __init__(self, image: Image | None, model: str, clock: Callable[[], int] | None) -> None:
+        self._model = MODELS[model]
+        self.medium = Medium()
+        self.faults = FaultPlan()
+        self.watchers: list[Callable[[Call], None]] = []
+        self.watching = False
+        self.scheduler: Callable[[str], None] | None = None
+        self.wait_for_lock: Callable[[str], bool] | None = None
+        self.lock_freed: Callable[[], None] | None = None
+        self.trace: list[str] = []
+        self.calls = 0
+        self.open_inodes: dict[Inode, int] = {}
+        self._locked: dict[Inode, str] = {}
+        self._stopped: set[str] = set()
+        self._ticks = 0
+        self._clock = clock or self._tick
+        self._tree: dict[str, dict[str, Inode]] = {}
+        self._install(image or Image())
+
+    def _tick(self) -> int:
+        self._ticks += 1
+        return _EPOCH_NS + self._ticks * _TICK_NS
+
+    def _install(self, image: Image) -> None:
+        root = Inode(1, None, 0o755, (0, 0), self._clock())
+        self._tree["/"] = {"": root}
+        for path in sorted(image.nodes):
+            node = image.nodes[path]
+            inode = Inode(node.number, node.content, node.mode, node.owner, _EPOCH_NS)
+            self._link(path, inode)
+            self.medium.names[path] = inode
+            self.medium.rights[inode] = (node.mode, node.owner)
+            if node.content is not None:
+                self.medium.contents[inode] = node.content
+
+    # ------------------------------------------------------------------------- each call
+
+    def enter(self, process: str, name: str, path: str, *, changes: bool) -> int | None:
+        """Begin a call; return how many bytes it may take, None for all.
+
+        Raises:
+            ProcessStopped: the process has ended, or ends here.
+            OSError: the call fails.
+        """
+        if self.watching:
+            return None
+        if process in self._stopped:
+            raise ProcessStopped
+        if self.scheduler is not None:
+            self.scheduler(process)
+        self.calls += 1
+        if self.watchers:
+            self.watching = True
+            try:
+                for watcher in self.watchers:
+                    watcher(Call(process, name, path, changes))
+            finally:
+                self.watching = False
+            if process in self._stopped:
+                raise ProcessStopped
+        return self.faults.take(name, path)
+
+    def note(self, process: str, line: str) -> None:
+        """Add a line to the trace."""
+        if not self.watching:
+            self.trace.append(f"{process}:   {line}")
+
+    def stop(self, process: str) -> None:
+        """End a process, as SIGKILL does: the kernel keeps its bytes and frees its locks."""
+        self._stopped.add(process)
+        for inode in [i for i, holder in self._locked.items() if holder == process]:
+            self.unlock(inode)
+
+    # -------------------------------------------------------------------- names and inodes
+
+    def find(self, path: str) -> Inode | None:
+        """Return what a path leads to, or None."""
+        folder, _, name = path.rpartition("/")
+        return self._tree.get(folder or "/", {}).get(name)
+
+    def need(self, path: str) -> Inode:
+        """Return what a path leads to.
+
+        Raises:
+            FileNotFoundError: nothing.
+        """
+        if (inode := self.find(path)) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return inode
+
+    def names_in(self, folder: str) -> list[str]:
+        """Return the names in a folder."""
+        return [name for name in self._tree.get(folder, ()) if name]
+
+    def _link(self, path: str, inode: Inode | None) -> None:
+        folder, _, name = path.rpartition("/")
+        names = self._tree.setdefault(folder or "/", {})
+        if (before := names.pop(name, None)) is not None:
+            before.links -= 1
+        if inode is not None:
+            names[name] = inode
+            inode.links += 1
+
+    def change_names(self, changes: dict[str, Inode | None], what: str) -> None:
+        """Change names of one folder, as one step."""
+        replaced = any(i is not None and self.find(path) is not None for path, i in changes.items())
+        for path, inode in changes.items():
+            self._link(path, inode)
+        folder = next(iter(changes)).rpartition("/")[0] or "/"
+        if (there := self.find(folder)) is not None:
+            there.modified_ns = self._clock()
+        self.medium.pending.append(NameChange(folder, changes, replaced, what))
+
+    def make(self, path: str, content: bytes | None, mode: int, owner: tuple[int, int]) -> Inode:
+        """Make a file or folder; its exact mode is a change of its own.
+
+        Raises:
+            FileExistsError: there is something.
+        """
+        self.need(path.rpartition("/")[0] or "/")
+        if self.find(path) is not None:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        inode = Inode(self._free_number(), content, mode & ~UMASK, owner, self._clock())
+        self.medium.rights[inode] = (inode.mode, owner)
+        self.change_names({path: inode}, f"the new name {path}")
+        if inode.mode != mode:
+            self.change_rights(inode, mode, owner, path)
+        return inode
+
+    def _free_number(self) -> int:
+        """Return the lowest number that nobody knows any longer, as filesystems do."""
+        used = {inode.number for inode in self.open_inodes}
+        used |= {inode.number for inode in self.medium.names.values()}
+        for names in self._tree.values():
+            used |= {inode.number for inode in names.values()}
+        for change in self.medium.pending:
+            if isinstance(change, NameChange):
+                used |= {inode.number for inode in change.names.values() if inode is not None}
+        return next(number for number in range(2, len(used) + 3) if number not in used)
+
+    def change_rights(self, inode: Inode, mode: int, owner: tuple[int, int], path: str) -> None:
+        """Give something another mode or owner."""
+        inode.mode, inode.owner = mode, owner
+        self.medium.pending.append(RightsChange(inode, (mode, owner), f"the rights of {path}"))
+
+    def touch(self, path: str) -> None:
+        """Set the time of change of a folder to now; no promise rests on it after a crash."""
+        self.need(path).modified_ns = self._clock()
+
+    # ----------------------------------------------------------------------------- bytes
+
+    def write(self, inode: Inode, change: Data, path: str) -> None:
+        """Change the bytes of a file."""
+        before = inode.data or b""
+        if change.data is None:
+            inode.data = before[: change.offset].ljust(change.offset, b"\0")
+        else:
+            inode.data = before + change.data
+        inode.modified_ns = self._clock()
+        self.medium.pending.append(DataChange(inode, change, path))
+
+    def sync(self, inode: Inode, *, whole: bool = False) -> None:
+        """Make a file durable, as far as the model goes."""
+        self._model.sync(self.medium, inode, whole=whole)
+
+    def lose(self, inode: Inode) -> None:
+        """Let a sync of a file fail: what it should have carried, no later one will."""
+        inode.failures += 1
+        for change in self.medium.pending:
+            if isinstance(change, DataChange) and change.inode is inode and not change.lost:
+                change.lost = True
+                data = change.data.data
+                if data is not None and self.faults.drops_pages:
+                    there = inode.data or b""
+                    start, end = change.data.offset, change.data.end
+                    inode.data = there[:start] + bytes(len(data)) + there[end:]
+
+    def sync_folder(self, path: str) -> None:
+        """Make the names of a folder durable."""
+        self._model.sync_folder(self.medium, path)
+        self._model.sync(self.medium, self.need(path), whole=True)
+
+    # ----------------------------------------------------------------------------- locks
+
+    def lock(self, inode: Inode, process: str, holder: object) -> bool:
+        """Take the lock on a file, which belongs to an open file; wait as far as one can here."""
+        while inode.holder is not None and inode.holder is not holder:
+            if self.wait_for_lock is None or self.watching or not self.wait_for_lock(process):
+                return False
+        inode.holder = holder
+        self._locked[inode] = process
+        return True
+
+    def unlock(self, inode: Inode) -> None:
+        """Free the lock on a file."""
+        inode.holder = None
+        self._locked.pop(inode, None)
+        if self.lock_freed is not None:
+            self.lock_freed()
+
+    # ----------------------------------------------------------------------- power is cut
+
+    def crash_states(
+        self, limit: int, rng: random.Random, *, every_cut: bool
+    ) -> Iterator[tuple[str, Image]]:
+        """Yield what a power cut may leave now; see `Medium.crash_states`."""
+        return self.medium.crash_states(self._model.options, limit, rng, every_cut=every_cut)
+
+    def image(self) -> Image:
+        """Return what the kernel has now, as a machine leaves it that is shut down in order."""
+        nodes: dict[str, Node] = {}
+        for folder, names in self._tree.items():
+            for name, inode in names.items():
+                if not name:
+                    continue  # the root
+                path = f"{folder.rstrip('/')}/{name}"
+                nodes[path] = Node(inode.number, inode.data, inode.mode, inode.owner)
+        return Image(nodes)
