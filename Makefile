@@ -22,7 +22,7 @@ TEST_READY := $(VENV)/.ready-test
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs bench check clean
+.PHONY: help demo test prove lint types docs bench check clean
 .DELETE_ON_ERROR:
 # Two verbs must not install into the one .venv at the same time, whatever -j says.
 .NOTPARALLEL:
@@ -35,6 +35,9 @@ demo: $(RUN_READY) ## Run the demonstration
 
 test: $(TEST_READY) ## Run the tests
 	$(PY) -m pytest $(ARGS)
+
+prove: $(TEST_READY) ## Prove that nothing is lost: power cuts, kills and faults at every call
+	$(PY) tests/proof/prove.py $(ARGS)
 
 lint: $(DEV_READY) ## Check style, formatting and the direction of imports
 	$(PY) -m ruff check $(CODE)

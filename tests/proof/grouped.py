@@ -1,4 +1,4 @@
-"""Threads of one process that share a commit: the power is cut while a follower may have returned."""
+"""Threads that share a commit: the power is cut while a follower may have returned."""
 
 import random
 import threading

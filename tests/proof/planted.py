@@ -43,7 +43,7 @@ from feedback_store.testing.simulation import (
 )
 
 _QUICK = Effort(limit=60)
-_TURNS = 600
+_TURNS = 200
 _MONTH = f"{FOLDER}/feedback_2025-01.jsonl"
 _BY_NAME = {workload.name: workload for workload in (*SMALL, *PAIRS, *MONTH_FILES)}
 

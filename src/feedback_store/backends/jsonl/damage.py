@@ -25,10 +25,7 @@ def damaged_lines(part: Part) -> Iterator[tuple[int, bytes]]:
 
 def _bad(line: bytes, start: int, good: set[int]) -> Iterator[bytes]:
     """Yield what of a line is neither good nor blank: all of it, or what a good entry leaves."""
-    if start in good or not line or line.isspace():
-        stretches = []
-    else:
-        stretches = [(0, line)]
+    stretches = [] if start in good or not line else [(0, line)]
     between = list(between_nuls(line))
     if any(start + offset in good for offset, _ in between):
         stretches = [place for place in between if start + place[0] not in good]

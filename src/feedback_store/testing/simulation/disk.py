@@ -1,5 +1,6 @@
 """`SimulatedDisk`: a `Disk` in memory that forgets what was not synced."""
 
+import contextlib
 import random
 from collections.abc import Callable, Iterator
 from typing import Self
@@ -7,7 +8,8 @@ from typing import Self
 from feedback_store.backends.jsonl.disk import FileStatus
 from feedback_store.testing.simulation.faults import Fault, FaultPlan
 from feedback_store.testing.simulation.image import Image
-from feedback_store.testing.simulation.machine import Call, Machine
+from feedback_store.testing.simulation.machine import Call, Machine, folder_of
+from feedback_store.testing.simulation.medium import Inode
 from feedback_store.testing.simulation.open_file import SimulatedFile, status_of
 
 OWNER = (1001, 1001)
@@ -123,17 +125,20 @@ class SimulatedDisk:
     def list(self, folder: str) -> "list[str]":
         """See `Disk.list`."""
         self._enter("list", folder)
+        with contextlib.suppress(FileNotFoundError):
+            self.machine.need_folder(folder)
         return self.machine.names_in(folder)
 
     def open(self, path: str) -> SimulatedFile:
         """See `Disk.open`."""
         self._enter("open", path)
-        return SimulatedFile(self.machine, self.name, path, self.machine.need(path))
+        inode = self.machine.need(path)
+        return SimulatedFile(self.machine, self.name, path, inode, writes=False)
 
     def open_append(self, path: str) -> SimulatedFile:
         """See `Disk.open_append`."""
         self._enter("open_append", path)
-        return SimulatedFile(self.machine, self.name, path, self.machine.need(path))
+        return SimulatedFile(self.machine, self.name, path, self.machine.need_file(path))
 
     def create(self, path: str, mode: int) -> SimulatedFile:
         """See `Disk.create`."""
@@ -145,21 +150,36 @@ class SimulatedDisk:
     def rename(self, source: str, target: str) -> None:
         """See `Disk.rename`."""
         self._enter("rename", target, changes=True)
-        inode = self.machine.need(source)
-        self.machine.change_names({source: None, target: inode}, f"the rename to {target}")
+        for path in (source, target):
+            self.machine.need_folder(folder_of(path))
+        inode = self._movable(source)
+        before = self.machine.find(target)
+        if before is not None:
+            self.machine.need_file(target)
+        if before is not inode:  # else the system does nothing
+            changes = {target: inode, source: None}
+            what = f"the rename to {target}"
+            self.machine.change_names(changes, what, replaces=before is not None)
         self.machine.note(self.name, f"rename {source} to {target}")
 
     def exchange(self, a: str, b: str) -> None:
         """See `Disk.exchange`."""
         self._enter("exchange", a, changes=True)
-        first, second = self.machine.need(a), self.machine.need(b)
+        first, second = self._movable(a), self._movable(b)
         self.machine.change_names({a: second, b: first}, f"the exchange with {b}")
         self.machine.note(self.name, f"exchange {a} and {b}")
+
+    def _movable(self, path: str) -> Inode:
+        inode = self.machine.need(path)
+        if inode.data is None:
+            raise NotImplementedError("no folder is moved here: what is in it would be left behind")
+        return inode
 
     def unlink(self, path: str) -> None:
         """See `Disk.unlink`."""
         self._enter("unlink", path, changes=True)
-        if self.machine.find(path) is not None:
+        with contextlib.suppress(FileNotFoundError):
+            self.machine.need_file(path)
             self.machine.change_names({path: None}, f"the removal of {path}")
             self.machine.note(self.name, f"unlink {path}")
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from feedback_store.testing.simulation.faults import FaultPlan, ProcessStopped
@@ -23,6 +23,16 @@ UMASK = 0o022
 
 _EPOCH_NS = 1_600_000_000_000_000_000
 _TICK_NS = 1_000
+
+
+def folder_of(path: str) -> str:
+    """Return the folder in which a path has its name."""
+    return path.rpartition("/")[0] or "/"
+
+
+def failure(code: int, path: str) -> OSError:
+    """Return the error that the system raises for this code."""
+    return OSError(code, os.strerror(code), path)
 
 
 class Call(NamedTuple):
@@ -68,8 +78,7 @@ class Machine:
         self.lock_freed: Callable[[], None] | None = None
         self.trace: list[str] = []
         self.calls = 0
-        self.open_inodes: dict[Inode, int] = {}
-        self._locked: dict[Inode, str] = {}
+        self._open: dict[object, tuple[str, Inode]] = {}
         self._stopped: set[str] = set()
         self._ticks = 0
         self._clock = clock or self._tick
@@ -83,14 +92,17 @@ class Machine:
     def _install(self, image: Image) -> None:
         root = Inode(1, None, 0o755, (0, 0), self._clock())
         self._tree["/"] = {"": root}
+        self.medium.rights[root] = (root.mode, root.owner)
+        files: dict[Node, Inode] = {}  # a power cut may have left one of them two names
         for path in sorted(image.nodes):
             node = image.nodes[path]
-            inode = Inode(node.number, node.content, node.mode, node.owner, _EPOCH_NS)
+            inode = files.get(node) or Inode(*node, _EPOCH_NS)
             self._link(path, inode)
             self.medium.names[path] = inode
             self.medium.rights[inode] = (node.mode, node.owner)
             if node.content is not None:
                 self.medium.contents[inode] = node.content
+                files[node] = inode
 
     # ------------------------------------------------------------------------- each call
 
@@ -125,16 +137,16 @@ class Machine:
             self.trace.append(f"{process}:   {line}")
 
     def stop(self, process: str) -> None:
-        """End a process, as SIGKILL does: the kernel keeps its bytes and frees its locks."""
+        """End a process, as SIGKILL does: the kernel keeps its bytes and closes its files."""
         self._stopped.add(process)
-        for inode in [i for i, holder in self._locked.items() if holder == process]:
-            self.unlock(inode)
+        for token in [token for token, (owner, _) in self._open.items() if owner == process]:
+            self.close(token)
 
     # -------------------------------------------------------------------- names and inodes
 
     def find(self, path: str) -> Inode | None:
         """Return what a path leads to, or None."""
-        folder, _, name = path.rpartition("/")
+        folder, _, name = path.rpartition("/")  # as folder_of, which would take longer
         return self._tree.get(folder or "/", {}).get(name)
 
     def need(self, path: str) -> Inode:
@@ -142,9 +154,33 @@ class Machine:
 
         Raises:
             FileNotFoundError: nothing.
+            NotADirectoryError: it leads through a file.
         """
         if (inode := self.find(path)) is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+            above = path
+            while (there := self.find(above)) is None:
+                above = above.rpartition("/")[0]
+            raise failure(errno.ENOENT if there.data is None else errno.ENOTDIR, path)
+        return inode
+
+    def need_file(self, path: str) -> Inode:
+        """Return the file that a path leads to.
+
+        Raises:
+            OSError: as `need`, and IsADirectoryError for a folder.
+        """
+        if (inode := self.need(path)).data is None:
+            raise failure(errno.EISDIR, path)
+        return inode
+
+    def need_folder(self, path: str) -> Inode:
+        """Return the folder that a path leads to.
+
+        Raises:
+            OSError: as `need`, and NotADirectoryError for a file.
+        """
+        if (inode := self.need(path)).data is not None:
+            raise failure(errno.ENOTDIR, path)
         return inode
 
     def names_in(self, folder: str) -> list[str]:
@@ -152,23 +188,30 @@ class Machine:
         return [name for name in self._tree.get(folder, ()) if name]
 
     def _link(self, path: str, inode: Inode | None) -> None:
-        folder, _, name = path.rpartition("/")
-        names = self._tree.setdefault(folder or "/", {})
+        names = self._tree.setdefault(folder_of(path), {})
+        name = path.rpartition("/")[2]
         if (before := names.pop(name, None)) is not None:
             before.links -= 1
         if inode is not None:
             names[name] = inode
             inode.links += 1
 
-    def change_names(self, changes: dict[str, Inode | None], what: str) -> None:
-        """Change names of one folder, as one step."""
-        replaced = any(i is not None and self.find(path) is not None for path, i in changes.items())
+    def change_names(self, changes: Mapping[str, Inode | None], what: str, **kind: bool) -> None:
+        """Change names: as one step in each folder, the folder that is named first before others.
+
+        Args:
+            changes: what each path leads to afterwards, None for nothing.
+            what: how to tell of it.
+            kind: what else `NameChange` tells of it.
+        """
+        folders = list(dict.fromkeys(map(folder_of, changes)))
         for path, inode in changes.items():
             self._link(path, inode)
-        folder = next(iter(changes)).rpartition("/")[0] or "/"
-        if (there := self.find(folder)) is not None:
-            there.modified_ns = self._clock()
-        self.medium.pending.append(NameChange(folder, changes, replaced, what))
+        for folder in folders:
+            self.need(folder).modified_ns = self._clock()
+            names = {path: inode for path, inode in changes.items() if folder_of(path) == folder}
+            halved = folder != folders[-1]
+            self.medium.pending.append(NameChange(folder, names, what, halved=halved, **kind))
 
     def make(self, path: str, content: bytes | None, mode: int, owner: tuple[int, int]) -> Inode:
         """Make a file or folder; its exact mode is a change of its own.
@@ -176,19 +219,19 @@ class Machine:
         Raises:
             FileExistsError: there is something.
         """
-        self.need(path.rpartition("/")[0] or "/")
+        self.need_folder(folder_of(path))
         if self.find(path) is not None:
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+            raise failure(errno.EEXIST, path)
         inode = Inode(self._free_number(), content, mode & ~UMASK, owner, self._clock())
         self.medium.rights[inode] = (inode.mode, owner)
-        self.change_names({path: inode}, f"the new name {path}")
+        self.change_names({path: inode}, f"the new name {path}", makes=True)
         if inode.mode != mode:
             self.change_rights(inode, mode, owner, path)
         return inode
 
     def _free_number(self) -> int:
         """Return the lowest number that nobody knows any longer, as filesystems do."""
-        used = {inode.number for inode in self.open_inodes}
+        used = {inode.number for _, inode in self._open.values()}
         used |= {inode.number for inode in self.medium.names.values()}
         for names in self._tree.values():
             used |= {inode.number for inode in names.values()}
@@ -216,7 +259,8 @@ class Machine:
         else:
             inode.data = before + change.data
         inode.modified_ns = self._clock()
-        self.medium.pending.append(DataChange(inode, change, path))
+        if change.data != b"":
+            self.medium.pending.append(DataChange(inode, change, path))
 
     def sync(self, inode: Inode, *, whole: bool = False) -> None:
         """Make a file durable, as far as the model goes."""
@@ -226,36 +270,53 @@ class Machine:
         """Let a sync of a file fail: what it should have carried, no later one will."""
         inode.failures += 1
         for change in self.medium.pending:
-            if isinstance(change, DataChange) and change.inode is inode and not change.lost:
+            if not isinstance(change, DataChange) or change.inode is not inode or change.lost:
+                continue
+            (start, data), there = change.data, inode.data or b""
+            if data is not None:
                 change.lost = True
-                data = change.data.data
-                if data is not None and self.faults.drops_pages:
-                    there = inode.data or b""
-                    start, end = change.data.offset, change.data.end
-                    inode.data = there[:start] + bytes(len(data)) + there[end:]
+                if self.faults.drops_pages:
+                    zeros = bytes(max(min(change.data.end, len(there)) - start, 0))
+                    inode.data = there[:start] + zeros + there[start + len(zeros) :]
 
     def sync_folder(self, path: str) -> None:
         """Make the names of a folder durable."""
+        inode = self.need_folder(path)
         self._model.sync_folder(self.medium, path)
-        self._model.sync(self.medium, self.need(path), whole=True)
+        self._model.sync(self.medium, inode, whole=True)
 
-    # ----------------------------------------------------------------------------- locks
+    # ------------------------------------------------------------------ open files, locks
 
-    def lock(self, inode: Inode, process: str, holder: object) -> bool:
-        """Take the lock on a file, which belongs to an open file; wait as far as one can here."""
-        while inode.holder is not None and inode.holder is not holder:
+    def open(self, process: str, inode: Inode) -> object:
+        """Open a file for a process; return what stands for it, which a lock may belong to."""
+        token = object()
+        self._open[token] = (process, inode)
+        return token
+
+    def close(self, token: object) -> None:
+        """Close an open file, once; a lock goes with it."""
+        if token in self._open:
+            self.unlock(token)
+            del self._open[token]
+
+    def lock(self, token: object) -> bool:
+        """Take the lock on an open file; wait for it as far as one can here."""
+        process, inode = self._open[token]
+        while inode.holder is not None and inode.holder is not token:
             if self.wait_for_lock is None or self.watching or not self.wait_for_lock(process):
                 return False
-        inode.holder = holder
-        self._locked[inode] = process
+            if process in self._stopped:
+                raise ProcessStopped
+        inode.holder = token
         return True
 
-    def unlock(self, inode: Inode) -> None:
-        """Free the lock on a file."""
-        inode.holder = None
-        self._locked.pop(inode, None)
-        if self.lock_freed is not None:
-            self.lock_freed()
+    def unlock(self, token: object) -> None:
+        """Free the lock on an open file, if it has it."""
+        _, inode = self._open.get(token, (None, None))
+        if inode is not None and inode.holder is token:
+            inode.holder = None
+            if self.lock_freed is not None:
+                self.lock_freed()
 
     # ----------------------------------------------------------------------- power is cut
 

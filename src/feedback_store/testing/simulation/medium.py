@@ -27,9 +27,8 @@ class Inode:
         owner: the ids of its user and its group.
         modified_ns: when it was last changed.
         links: how many names it has.
-        opened: how many times it is open.
         failures: how many syncs of it have failed.
-        holder: who holds the lock on it.
+        holder: what the lock on it belongs to.
     """
 
     number: int
@@ -38,7 +37,6 @@ class Inode:
     owner: tuple[int, int]
     modified_ns: int = 0
     links: int = 0
-    opened: int = 0
     failures: int = 0
     holder: object = None
 
@@ -50,14 +48,18 @@ class NameChange:
     Attributes:
         folder: the folder.
         names: what each path leads to afterwards, None for nothing.
-        replaced: whether a file took the place of another.
         what: how to tell of it.
+        makes: whether the file is new.
+        replaces: whether a file takes the place of another.
+        halved: whether the change after it is its other half, in another folder.
     """
 
     folder: str
     names: Mapping[str, Inode | None]
-    replaced: bool
     what: str
+    makes: bool = False
+    replaces: bool = False
+    halved: bool = False
 
 
 @attrs.define(eq=False)
@@ -67,7 +69,8 @@ class DataChange:
     Attributes:
         inode: the file.
         data: the change.
-        lost: whether a sync has failed that should have carried it: no later one will.
+        lost: whether a sync has failed that should have carried it: no later one will. A cut is
+            never lost, as it is no data.
         what: how to tell of it.
     """
 
@@ -138,15 +141,20 @@ class Medium:
         self.pending: list[Change] = []
 
     def settle(self, done: Callable[[Change], bool]) -> None:
-        """Make the pending changes durable for which ``done`` holds, in their order."""
-        settled = [change for change in self.pending if done(change)]
-        self.pending = [change for change in self.pending if not done(change)]
-        for change in settled:
-            if isinstance(change, NameChange):
+        """Make the pending changes durable for which ``done`` holds, in their order.
+
+        Of what a failed sync has lost, no more may still appear than what these have left.
+        """
+        changes, self.pending = self.pending, []
+        for change in changes:
+            if not done(change):
+                self.pending.append(change)
+            elif isinstance(change, NameChange):
                 self._rename(self.names, change)
             elif isinstance(change, DataChange):
                 before = self.contents.get(change.inode, b"")
                 self.contents[change.inode] = apply_all(before, [change.data])
+                self.pending = [rest for each in self.pending for rest in _under(change, each)]
             else:
                 self.rights[change.inode] = change.rights
 
@@ -174,17 +182,16 @@ class Medium:
             choices: Iterator[Sequence[Option]] = itertools.product(*dimensions)
         else:
             choices = itertools.islice(_some(dimensions, rng), limit)
+        order = {change: place for place, change in enumerate(self.pending)}
         for chosen in choices:
             words = "; ".join(option.what for option in chosen if option.what)
-            yield words or "nothing pending was kept", self._image(chosen)
+            yield words or "nothing pending was kept", self._image(chosen, order)
 
-    def _image(self, chosen: Sequence[Option]) -> Image:
+    def _image(self, chosen: Sequence[Option], order: Mapping[Change, int]) -> Image:
         names = dict(self.names)
         kept = [change for option in chosen for change in option.names]
-        if kept:
-            order = {change: place for place, change in enumerate(self.pending)}
-            for change in sorted(kept, key=order.__getitem__):
-                self._rename(names, change)
+        for change in sorted(kept, key=order.__getitem__):
+            self._rename(names, change)
         contents: dict[Inode, bytes] = {}
         rights: dict[Inode, tuple[int, tuple[int, int]]] = {}
         for option in chosen:
@@ -195,10 +202,17 @@ class Medium:
             folder, inode = path.rpartition("/")[0], names[path]
             if folder and folder not in nodes:
                 continue  # nobody can reach it
-            there = rights.get(inode) or self.rights.get(inode) or (inode.mode, inode.owner)
+            there = rights.get(inode) or self.rights[inode]
             content = contents.get(inode, self.contents.get(inode, b""))
             nodes[path] = Node(inode.number, None if inode.data is None else content, *there)
         return Image(nodes)
+
+
+def _under(later: DataChange, change: Change) -> Sequence[Change]:
+    """Return what a later change of a file's bytes leaves of another change."""
+    if not isinstance(change, DataChange) or change.inode is not later.inode:
+        return [change]
+    return [attrs.evolve(change, data=part) for part in change.data.under(later.data)]
 
 
 def _some(dimensions: list[Sequence[Option]], rng: random.Random) -> Iterator[Sequence[Option]]:

@@ -1,10 +1,9 @@
 """An open file of a simulated disk."""
 
 import errno
-import os
 
 from feedback_store.backends.jsonl.disk import FileStatus
-from feedback_store.testing.simulation.machine import Machine
+from feedback_store.testing.simulation.machine import Machine, failure
 from feedback_store.testing.simulation.medium import Inode
 from feedback_store.testing.simulation.tearing import Data
 
@@ -12,19 +11,25 @@ from feedback_store.testing.simulation.tearing import Data
 class SimulatedFile:
     """An open file; see `File` of the seam."""
 
-    def __init__(self, machine: Machine, process: str, path: str, inode: Inode) -> None:
+    def __init__(
+        self, machine: Machine, process: str, path: str, inode: Inode, *, writes: bool = True
+    ) -> None:
         self._machine = machine
         self._process = process
         self._path = path
         self._inode = inode
+        self._writes = writes
         self._failures_seen = inode.failures
+        self._token: object = machine.open(process, inode)
         self._open = True
-        machine.open_inodes[inode] = machine.open_inodes.get(inode, 0) + 1
 
     def _enter(self, name: str, *, changes: bool = False) -> int | None:
-        if not self._open:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF), self._path)
+        self._need_open()
         return self._machine.enter(self._process, name, self._path, changes=changes)
+
+    def _need_open(self) -> None:
+        if not self._open:
+            raise failure(errno.EBADF, self._path)
 
     def status(self) -> FileStatus:
         """See `File.status`."""
@@ -44,6 +49,8 @@ class SimulatedFile:
     def append(self, data: bytes) -> int:
         """See `File.append`."""
         taken = self._enter("append", changes=True)
+        if not self._writes:
+            raise failure(errno.EBADF, self._path)
         data = bytes(data[:taken])
         offset = len(self._inode.data or b"")
         self._machine.write(self._inode, Data(offset, data), self._path)
@@ -53,11 +60,14 @@ class SimulatedFile:
     def truncate(self, size: int) -> None:
         """See `File.truncate`."""
         self._enter("truncate", changes=True)
+        if not self._writes:
+            raise failure(errno.EINVAL, self._path)
         self._machine.write(self._inode, Data(size, None), self._path)
         self._machine.note(self._process, f"cut {self._path} to {size} bytes")
 
     def sync(self, *, rights: bool = False) -> None:
         """See `File.sync`. After a failure others who had the file open are told once as well."""
+        self._need_open()
         try:
             self._enter("sync", changes=True)
         except OSError:
@@ -68,7 +78,7 @@ class SimulatedFile:
         self._machine.sync(self._inode, whole=rights)
         if self._failures_seen < self._inode.failures:
             self._failures_seen = self._inode.failures
-            raise OSError(errno.EIO, os.strerror(errno.EIO), self._path)
+            raise failure(errno.EIO, self._path)
         self._machine.note(self._process, f"sync {self._path}")
 
     def map(self) -> memoryview:
@@ -85,24 +95,18 @@ class SimulatedFile:
     def lock(self, timeout_s: float) -> bool:  # noqa: ARG002  # there is no time here
         """See `File.lock`."""
         self._enter("lock", changes=True)
-        return self._machine.lock(self._inode, self._process, self)
+        return self._machine.lock(self._token)
 
     def unlock(self) -> None:
         """See `File.unlock`."""
         self._enter("unlock", changes=True)
-        if self._inode.holder is self:
-            self._machine.unlock(self._inode)
+        self._machine.unlock(self._token)
 
     def close(self) -> None:
         """See `File.close`. A lock goes with its open file."""
         if self._open:
             self._open = False
-            if self._inode.holder is self:
-                self._machine.unlock(self._inode)
-            opened = self._machine.open_inodes
-            opened[self._inode] -= 1
-            if not opened[self._inode]:
-                del opened[self._inode]
+            self._machine.close(self._token)
 
     def __del__(self) -> None:
         """Close the file with its last holder."""

@@ -3,7 +3,8 @@
 A file is changed by writes and cuts. Each may be kept or lost; where a write is kept and one before
 it is not, zeros stand in its place. Of a write that is the last one kept, only the first bytes may
 be there, or its length with zeros in place of its last bytes, its first ones, or all of them: size
-and data of a file reach the medium apart from each other (ALICE, section 2).
+and data of a file reach the medium apart from each other (ALICE, section 2). An earlier write may
+have zeros in it as well, at cuts that tell much, with those after it whole or all zeros.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,14 +33,35 @@ class Data(NamedTuple):
         """The size that the file needs for it."""
         return self.offset + len(self.data or b"")
 
+    def head(self, size: int, *, zeros: bool) -> "Data":
+        """Return what it is where only the first bytes of the file were written.
+
+        Args:
+            size: how many of the file's bytes were.
+            zeros: whether its length is there all the same, with zeros at its end.
+        """
+        if self.data is None or self.end <= size:
+            return self
+        head = self.data[: max(size - self.offset, 0)]
+        return Data(self.offset, head.ljust(len(self.data), b"\0") if zeros else head)
+
+    def under(self, later: "Data") -> "list[Data]":
+        """Return what of it a later change leaves: the bytes that it neither replaces nor cuts."""
+        if self.data is None or self.end <= later.offset:
+            return [self]
+        parts = [Data(self.offset, self.data[: max(later.offset - self.offset, 0)])]
+        if later.data is not None:
+            start = max(later.end, self.offset)
+            parts.append(Data(start, self.data[start - self.offset :]))
+        return [part for part in parts if part.data]
+
 
 def apply_all(before: bytes, changes: Sequence[Data]) -> bytes:
     """Return the bytes after the changes; zeros stand where nothing was written."""
     content = before
-    for change in changes:
-        start = content[: change.offset].ljust(change.offset, b"\0")
-        after = b"" if change.data is None else change.data + content[change.end :]
-        content = start + after
+    for offset, data in changes:
+        start = content[:offset].ljust(offset, b"\0")
+        content = start if data is None else start + data + content[offset + len(data) :]
     return content
 
 
@@ -53,15 +75,18 @@ def remains(
         changes: what came since, in order.
         every_cut: whether the last write is torn at every byte, or at some that tell much.
     """
+    count = len(changes)
     yield "", before
     yield "all of it", apply_all(before, changes)
-    for kept in _subsets(len(changes)):
+    for kept in _subsets(count):
         some = [changes[i] for i in kept]
-        words = f"changes {', '.join(str(i + 1) for i in kept)} of {len(changes)}"
-        if len(kept) < len(changes):
+        words = f"changes {', '.join(str(i + 1) for i in kept)} of {count}"
+        if len(kept) < count:
             yield words, apply_all(before, some)
         if some[-1].data:
             yield from _torn(words, before, some, every_cut=every_cut)
+        if count <= _FEW or len(kept) == count:  # else there are too many
+            yield from _torn_within(words, before, some)
 
 
 def _subsets(count: int) -> Iterator[Sequence[int]]:
@@ -80,21 +105,39 @@ def _torn(
     words: str, before: bytes, changes: Sequence[Data], *, every_cut: bool
 ) -> Iterator[tuple[str, bytes]]:
     """Tear the last of the changes, in each of the ways."""
-    *earlier, last = changes
-    data = last.data or b""
+    offset, data = changes[-1].offset, changes[-1].data or b""
     size = len(data)
-    yield (
-        f"{words}, zeros for the last",
-        apply_all(before, [*earlier, Data(last.offset, bytes(size))]),
-    )
-    for cut in range(1, size) if every_cut else _telling_cuts(data, last.offset):
-        ways = {
-            f"{cut} bytes of the last": data[:cut],
-            f"zeros after {cut} bytes of the last": data[:cut].ljust(size, b"\0"),
-            f"zeros for the first {cut} bytes of the last": data[cut:].rjust(size, b"\0"),
-        }
-        for way, torn in ways.items():
-            yield f"{words}, {way}", apply_all(before, [*earlier, Data(last.offset, torn)])
+    base = apply_all(before, changes[:-1])
+    start = base[:offset].ljust(offset, b"\0")
+    behind = base[offset:]
+    yield f"{words}, zeros for the last", start + bytes(size) + behind[size:]
+    for cut in range(1, size) if every_cut else _telling_cuts(data, offset):
+        yield f"{words}, {cut} bytes of the last", start + data[:cut] + behind[cut:]
+        for what, torn in _with_zeros(data, cut):
+            yield f"{words}, {what} of the last", start + torn + behind[size:]
+
+
+def _torn_within(
+    words: str, before: bytes, changes: Sequence[Data]
+) -> Iterator[tuple[str, bytes]]:
+    """Tear a change that is not the last one: bytes of it are missing, or of those after it too."""
+    for place, (offset, data) in enumerate(changes[:-1]):
+        if not data:
+            continue
+        base, later = apply_all(before, changes[:place]), changes[place + 1 :]
+        for cut in _telling_cuts(data, offset):
+            for what, torn in _with_zeros(data, cut):
+                yield (
+                    f"{words}, {what} of number {place + 1} of them",
+                    apply_all(base, [Data(offset, torn), *later]),
+                )
+            heads = [change.head(offset + cut, zeros=True) for change in changes[place:]]
+            yield f"{words}, zeros from byte {offset + cut}", apply_all(base, heads)
+
+
+def _with_zeros(data: bytes, cut: int) -> Iterator[tuple[str, bytes]]:
+    yield f"zeros after {cut} bytes", data[:cut].ljust(len(data), b"\0")
+    yield f"zeros for the first {cut} bytes", data[cut:].rjust(len(data), b"\0")
 
 
 def _telling_cuts(data: bytes, offset: int) -> list[int]:
@@ -103,23 +146,34 @@ def _telling_cuts(data: bytes, offset: int) -> list[int]:
     cuts = {1, size // 2, size - 1}
     newline = data.find(b"\n")
     cuts |= {newline, newline + 1}
-    cuts |= set(range(BLOCK_BYTES - offset % BLOCK_BYTES, size, BLOCK_BYTES))
+    cuts |= {block - offset for block in _blocks(Data(offset, data))}
     return sorted(cut for cut in cuts if 0 < cut < size)
 
 
 def remains_in_blocks(before: bytes, changes: Sequence[Data]) -> Iterator[tuple[str, bytes]]:
-    """Yield what a filesystem may leave that writes the blocks of a file in order.
+    """Yield what a filesystem may leave that writes a file in the order of its changes, in blocks.
 
-    The file ends at a block, or has its full size and zeros from a block on: an append within a
-    block sets the size at once, and the block follows.
+    The file ends after one of the changes, or at a block, or has its full size and zeros from one
+    of these on: an append within a block sets the size at once, and the block follows.
     """
     yield "", before
-    whole = apply_all(before, changes)
-    yield "all of it", whole
-    start = min(change.offset for change in changes)
-    if len(whole) <= start:
-        return
-    yield "its size with zeros", whole[:start].ljust(len(whole), b"\0")
-    for cut in range(start - start % BLOCK_BYTES + BLOCK_BYTES, len(whole), BLOCK_BYTES):
-        yield f"the blocks before byte {cut}", whole[:cut]
-        yield f"its size with zeros from byte {cut}", whole[:cut].ljust(len(whole), b"\0")
+    yield "all of it", apply_all(before, changes)
+    for count in range(len(changes), 0, -1):
+        some = changes[:count]
+        words = f"the first {count} of {len(changes)} changes"
+        if count < len(changes):
+            yield words, apply_all(before, some)
+        torn = [c for c in (some if count == len(changes) else some[-1:]) if c.data]
+        for size in sorted({change.offset for change in torn}):
+            heads = [change.head(size, zeros=True) for change in some]
+            yield f"{words}, with zeros from byte {size}", apply_all(before, heads)
+        for size in sorted({size for change in torn for size in _blocks(change)}):
+            for zeros, way in ((False, "the blocks before"), (True, "zeros from")):
+                heads = [change.head(size, zeros=zeros) for change in some]
+                kept = [head for head in heads if head.data != b""]
+                yield f"{words}, {way} byte {size}", apply_all(before, kept)
+
+
+def _blocks(change: Data) -> range:
+    """Return where blocks begin within a write."""
+    return range(change.offset - change.offset % BLOCK_BYTES + BLOCK_BYTES, change.end, BLOCK_BYTES)
