@@ -8,9 +8,10 @@ from typing import Self
 from feedback_store.backends.jsonl.disk import FileStatus
 from feedback_store.testing.simulation.faults import Fault, FaultPlan
 from feedback_store.testing.simulation.image import Image
-from feedback_store.testing.simulation.machine import Call, Machine, folder_of
+from feedback_store.testing.simulation.machine import Call, Machine
 from feedback_store.testing.simulation.medium import Inode
 from feedback_store.testing.simulation.open_file import SimulatedFile, status_of
+from feedback_store.testing.simulation.tree import folder_of
 
 OWNER = (1001, 1001)
 """User and group of the simulated processes."""
@@ -126,19 +127,19 @@ class SimulatedDisk:
         """See `Disk.list`."""
         self._enter("list", folder)
         with contextlib.suppress(FileNotFoundError):
-            self.machine.need_folder(folder)
-        return self.machine.names_in(folder)
+            self.machine.tree.need_folder(folder)
+        return self.machine.tree.names_in(folder)
 
     def open(self, path: str) -> SimulatedFile:
         """See `Disk.open`."""
         self._enter("open", path)
-        inode = self.machine.need(path)
+        inode = self.machine.tree.need(path)
         return SimulatedFile(self.machine, self.name, path, inode, writes=False)
 
     def open_append(self, path: str) -> SimulatedFile:
         """See `Disk.open_append`."""
         self._enter("open_append", path)
-        return SimulatedFile(self.machine, self.name, path, self.machine.need_file(path))
+        return SimulatedFile(self.machine, self.name, path, self.machine.tree.need_file(path))
 
     def create(self, path: str, mode: int) -> SimulatedFile:
         """See `Disk.create`."""
@@ -151,11 +152,11 @@ class SimulatedDisk:
         """See `Disk.rename`."""
         self._enter("rename", target, changes=True)
         for path in (source, target):
-            self.machine.need_folder(folder_of(path))
+            self.machine.tree.need_folder(folder_of(path))
         inode = self._movable(source)
         before = self.machine.find(target)
         if before is not None:
-            self.machine.need_file(target)
+            self.machine.tree.need_file(target)
         if before is not inode:  # else the system does nothing
             changes = {target: inode, source: None}
             what = f"the rename to {target}"
@@ -170,7 +171,7 @@ class SimulatedDisk:
         self.machine.note(self.name, f"exchange {a} and {b}")
 
     def _movable(self, path: str) -> Inode:
-        inode = self.machine.need(path)
+        inode = self.machine.tree.need(path)
         if inode.data is None:
             raise NotImplementedError("no folder is moved here: what is in it would be left behind")
         return inode
@@ -179,7 +180,7 @@ class SimulatedDisk:
         """See `Disk.unlink`."""
         self._enter("unlink", path, changes=True)
         with contextlib.suppress(FileNotFoundError):
-            self.machine.need_file(path)
+            self.machine.tree.need_file(path)
             self.machine.change_names({path: None}, f"the removal of {path}")
             self.machine.note(self.name, f"unlink {path}")
 
@@ -206,14 +207,14 @@ class SimulatedDisk:
     def set_mode(self, path: str, mode: int) -> None:
         """See `Disk.set_mode`."""
         self._enter("set_mode", path, changes=True)
-        inode = self.machine.need(path)
+        inode = self.machine.tree.need(path)
         self.machine.change_rights(inode, mode, inode.owner, path)
         self.machine.note(self.name, f"give {path} the mode {mode:o}")
 
     def set_owner(self, path: str, user: int, group: int) -> None:
         """See `Disk.set_owner`."""
         self._enter("set_owner", path, changes=True)
-        inode = self.machine.need(path)
+        inode = self.machine.tree.need(path)
         self.machine.change_rights(inode, inode.mode, (user, group), path)
         self.machine.note(self.name, f"give {path} to {user}:{group}")
 

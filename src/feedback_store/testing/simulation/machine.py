@@ -1,7 +1,6 @@
 """The simulated machine: one kernel and one medium, which any number of processes share."""
 
 import errno
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
@@ -17,22 +16,13 @@ from feedback_store.testing.simulation.medium import (
 )
 from feedback_store.testing.simulation.models import MODELS
 from feedback_store.testing.simulation.tearing import Data
+from feedback_store.testing.simulation.tree import Tree, failure, folder_of
 
 UMASK = 0o022
 """What the simulated processes have: the mode of a new file is set by a call of its own."""
 
 _EPOCH_NS = 1_600_000_000_000_000_000
 _TICK_NS = 1_000
-
-
-def folder_of(path: str) -> str:
-    """Return the folder in which a path has its name."""
-    return path.rpartition("/")[0] or "/"
-
-
-def failure(code: int, path: str) -> OSError:
-    """Return the error that the system raises for this code."""
-    return OSError(code, os.strerror(code), path)
 
 
 class Call(NamedTuple):
@@ -56,6 +46,7 @@ class Machine:
 
     Attributes:
         medium: what is durable, and what is pending.
+        tree: the names as everyone sees them.
         faults: which calls fail.
         watchers: called before each call; what they do to this machine is not watched itself.
         watching: whether one of them runs.
@@ -82,7 +73,9 @@ class Machine:
         self._stopped: set[str] = set()
         self._ticks = 0
         self._clock = clock or self._tick
-        self._tree: dict[str, dict[str, Inode]] = {}
+        root = Inode(1, None, 0o755, (0, 0), self._clock())
+        self.medium.rights[root] = (root.mode, root.owner)
+        self.tree = Tree(root)
         self._install(image or Image())
 
     def _tick(self) -> int:
@@ -90,14 +83,11 @@ class Machine:
         return _EPOCH_NS + self._ticks * _TICK_NS
 
     def _install(self, image: Image) -> None:
-        root = Inode(1, None, 0o755, (0, 0), self._clock())
-        self._tree["/"] = {"": root}
-        self.medium.rights[root] = (root.mode, root.owner)
         files: dict[Node, Inode] = {}  # a power cut may have left one of them two names
         for path in sorted(image.nodes):
             node = image.nodes[path]
             inode = files.get(node) or Inode(*node, _EPOCH_NS)
-            self._link(path, inode)
+            self.tree.link(path, inode)
             self.medium.names[path] = inode
             self.medium.rights[inode] = (node.mode, node.owner)
             if node.content is not None:
@@ -146,55 +136,7 @@ class Machine:
 
     def find(self, path: str) -> Inode | None:
         """Return what a path leads to, or None."""
-        folder, _, name = path.rpartition("/")  # as folder_of, which would take longer
-        return self._tree.get(folder or "/", {}).get(name)
-
-    def need(self, path: str) -> Inode:
-        """Return what a path leads to.
-
-        Raises:
-            FileNotFoundError: nothing.
-            NotADirectoryError: it leads through a file.
-        """
-        if (inode := self.find(path)) is None:
-            above = path
-            while (there := self.find(above)) is None:
-                above = above.rpartition("/")[0]
-            raise failure(errno.ENOENT if there.data is None else errno.ENOTDIR, path)
-        return inode
-
-    def need_file(self, path: str) -> Inode:
-        """Return the file that a path leads to.
-
-        Raises:
-            OSError: as `need`, and IsADirectoryError for a folder.
-        """
-        if (inode := self.need(path)).data is None:
-            raise failure(errno.EISDIR, path)
-        return inode
-
-    def need_folder(self, path: str) -> Inode:
-        """Return the folder that a path leads to.
-
-        Raises:
-            OSError: as `need`, and NotADirectoryError for a file.
-        """
-        if (inode := self.need(path)).data is not None:
-            raise failure(errno.ENOTDIR, path)
-        return inode
-
-    def names_in(self, folder: str) -> list[str]:
-        """Return the names in a folder."""
-        return [name for name in self._tree.get(folder, ()) if name]
-
-    def _link(self, path: str, inode: Inode | None) -> None:
-        names = self._tree.setdefault(folder_of(path), {})
-        name = path.rpartition("/")[2]
-        if (before := names.pop(name, None)) is not None:
-            before.links -= 1
-        if inode is not None:
-            names[name] = inode
-            inode.links += 1
+        return self.tree.find(path)
 
     def change_names(self, changes: Mapping[str, Inode | None], what: str, **kind: bool) -> None:
         """Change names: as one step in each folder, the folder that is named first before others.
@@ -206,9 +148,9 @@ class Machine:
         """
         folders = list(dict.fromkeys(map(folder_of, changes)))
         for path, inode in changes.items():
-            self._link(path, inode)
+            self.tree.link(path, inode)
         for folder in folders:
-            self.need(folder).modified_ns = self._clock()
+            self.tree.need(folder).modified_ns = self._clock()
             names = {path: inode for path, inode in changes.items() if folder_of(path) == folder}
             halved = folder != folders[-1]
             self.medium.pending.append(NameChange(folder, names, what, halved=halved, **kind))
@@ -219,7 +161,7 @@ class Machine:
         Raises:
             FileExistsError: there is something.
         """
-        self.need_folder(folder_of(path))
+        self.tree.need_folder(folder_of(path))
         if self.find(path) is not None:
             raise failure(errno.EEXIST, path)
         inode = Inode(self._free_number(), content, mode & ~UMASK, owner, self._clock())
@@ -233,8 +175,7 @@ class Machine:
         """Return the lowest number that nobody knows any longer, as filesystems do."""
         used = {inode.number for _, inode in self._open.values()}
         used |= {inode.number for inode in self.medium.names.values()}
-        for names in self._tree.values():
-            used |= {inode.number for inode in names.values()}
+        used |= {inode.number for _, inode in self.tree.items()}
         for change in self.medium.pending:
             if isinstance(change, NameChange):
                 used |= {inode.number for inode in change.names.values() if inode is not None}
@@ -247,7 +188,7 @@ class Machine:
 
     def touch(self, path: str) -> None:
         """Set the time of change of a folder to now; no promise rests on it after a crash."""
-        self.need(path).modified_ns = self._clock()
+        self.tree.need(path).modified_ns = self._clock()
 
     # ----------------------------------------------------------------------------- bytes
 
@@ -281,7 +222,7 @@ class Machine:
 
     def sync_folder(self, path: str) -> None:
         """Make the names of a folder durable."""
-        inode = self.need_folder(path)
+        inode = self.tree.need_folder(path)
         self._model.sync_folder(self.medium, path)
         self._model.sync(self.medium, inode, whole=True)
 
@@ -328,11 +269,9 @@ class Machine:
 
     def image(self) -> Image:
         """Return what the kernel has now, as a machine leaves it that is shut down in order."""
-        nodes: dict[str, Node] = {}
-        for folder, names in self._tree.items():
-            for name, inode in names.items():
-                if not name:
-                    continue  # the root
-                path = f"{folder.rstrip('/')}/{name}"
-                nodes[path] = Node(inode.number, inode.data, inode.mode, inode.owner)
-        return Image(nodes)
+        return Image(
+            {
+                path: Node(inode.number, inode.data, inode.mode, inode.owner)
+                for path, inode in self.tree.items()
+            }
+        )

@@ -16,6 +16,10 @@ from feedback_store.testing.simulation.image import Image, Node
 from feedback_store.testing.simulation.tearing import Data, apply_all
 
 
+Rights = tuple[int, tuple[int, int]]
+"""A mode, and the ids of a user and a group."""
+
+
 @attrs.define(eq=False)
 class Inode:
     """A file or folder as the kernel has it now.
@@ -85,7 +89,7 @@ class RightsChange:
     """Mode and owner of a file."""
 
     inode: Inode
-    rights: tuple[int, tuple[int, int]]
+    rights: Rights
     what: str
 
 
@@ -106,9 +110,7 @@ class Option:
     what: str = ""
     names: tuple[NameChange, ...] = ()
     contents: Mapping[Inode, bytes] = attrs.field(factory=dict[Inode, bytes])
-    rights: Mapping[Inode, tuple[int, tuple[int, int]]] = attrs.field(
-        factory=dict[Inode, tuple[int, tuple[int, int]]]
-    )
+    rights: Mapping[Inode, Rights] = attrs.field(factory=dict[Inode, Rights])
 
 
 class Options(Protocol):
@@ -137,7 +139,7 @@ class Medium:
     def __init__(self) -> None:
         self.names: dict[str, Inode] = {}
         self.contents: dict[Inode, bytes] = {}
-        self.rights: dict[Inode, tuple[int, tuple[int, int]]] = {}
+        self.rights: dict[Inode, Rights] = {}
         self.pending: list[Change] = []
 
     def settle(self, done: Callable[[Change], bool]) -> None:
@@ -193,7 +195,7 @@ class Medium:
         for change in sorted(kept, key=order.__getitem__):
             self._rename(names, change)
         contents: dict[Inode, bytes] = {}
-        rights: dict[Inode, tuple[int, tuple[int, int]]] = {}
+        rights: dict[Inode, Rights] = {}
         for option in chosen:
             contents.update(option.contents)
             rights.update(option.rights)

@@ -2,14 +2,23 @@
 
 ``"posix"`` is the strictest judge of a program: nothing is durable but what POSIX says that a sync
 of the file (its bytes and size), or of the folder (its names), has made durable, and all else may
-be kept or lost, each thing for itself. ``"ext4"`` is what most servers have: changes of names and
-sizes go through a journal in their order, any sync takes all before it along, and a file that takes
-the place of another has its data first (``data=ordered``, ``auto_da_alloc``). ``"ordered"`` keeps a
-prefix of all that was done, the last write of it torn; some journals, and a SIGKILL, are like that.
+be kept or lost, each thing for itself. It is what a store should be built for.
+
+``"ext4"`` is what most servers have: changes of names and rights go through a journal in their
+order, a sync that has to write the journal writes all of it, and a file that takes the place of
+another has the bytes first that it had by then (``data=ordered``, ``auto_da_alloc``). The latter is
+what ext4 does unless told otherwise: a heuristic for programs that do not sync, no guarantee, and
+least of all one for newer kernels.
+
+``"ordered"`` keeps a prefix of all that was done, the last write of it torn; some journals, and a
+SIGKILL, are like that. In each of them, what a failed sync has lost may be missing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from typing import NamedTuple, Protocol
+
+import attrs
 
 from feedback_store.testing.simulation.medium import (
     Change,
@@ -19,6 +28,7 @@ from feedback_store.testing.simulation.medium import (
     NameChange,
     Option,
     Options,
+    Rights,
     RightsChange,
 )
 from feedback_store.testing.simulation.tearing import (
@@ -70,25 +80,46 @@ def _posix_options(medium: Medium, *, every_cut: bool) -> list[Sequence[Option]]
         for change in medium.pending
         if isinstance(change, NameChange)
     ]
-    last = {c.inode: c for c in medium.pending if isinstance(c, RightsChange)}
-    for inode, change in last.items():
-        found.append([Option(), Option(change.what, rights={inode: change.rights})])
-    for inode, what, before, changes in _files(medium):
-        left = remains(before, changes, every_cut=every_cut)
-        found.append([_content(inode, what, words, content) for words, content in left])
+    rights: dict[Inode, list[RightsChange]] = {}
+    for change in medium.pending:
+        if isinstance(change, RightsChange):
+            rights.setdefault(change.inode, []).append(change)
+    found += [_rights(medium.rights[inode], changes) for inode, changes in rights.items()]
+    for inode, written in _files(medium).items():
+        data = [change.data for change in written]
+        left = remains(medium.contents.get(inode, b""), data, every_cut=every_cut)
+        found.append(_contents(written, left))
     return found
+
+
+def _rights(before: Rights, changes: Sequence[RightsChange]) -> Sequence[Option]:
+    """Return what a file may have: any mode, and any owner, that it had since its sync."""
+    inode, last = changes[-1].inode, changes[-1]
+    modes, owners = zip(before, *(change.rights for change in changes), strict=True)
+    others = [
+        Option(f"{last.what}: {rights}", rights={inode: rights})
+        for rights in dict.fromkeys(product(modes, owners))
+        if rights not in (before, last.rights)
+    ]
+    return [Option(), Option(last.what, rights={inode: last.rights}), *others]
 
 
 # -------------------------------------------------------------------------------------- ext4
 
 
-def _ext4_sync(medium: Medium, inode: Inode, *, whole: bool) -> None:  # noqa: ARG001  # as the others
+def _ext4_sync(medium: Medium, inode: Inode, *, whole: bool) -> None:
+    """Write the bytes, and the journal where these, a cut, or the name of a new file need it.
+
+    Another name for the file is no reason for that, nor are its rights, unless asked for.
+    """
     concerned = any(
-        inode in change.names.values() if isinstance(change, NameChange) else change.inode is inode
+        _is_data_of(change, inode)
+        or (isinstance(change, NameChange) and change.makes and inode in change.names.values())
+        or (whole and isinstance(change, RightsChange) and change.inode is inode)
         for change in medium.pending
     )
     medium.settle(lambda change: _is_data_of(change, inode))
-    if concerned:  # the size, at least: all of the journal is committed
+    if concerned:
         _commit(medium)
 
 
@@ -98,70 +129,100 @@ def _ext4_sync_folder(medium: Medium, folder: str) -> None:
 
 
 def _commit(medium: Medium) -> None:
-    _flush_replacements(medium)
-    medium.settle(_is_journaled)
+    flushed = _flushed(medium.pending)
+    medium.settle(lambda change: change in flushed or _is_journaled(change))
 
 
-def _flush_replacements(medium: Medium) -> None:
-    replacing = _replacing(medium.pending)
-    medium.settle(lambda change: any(_is_data_of(change, inode) for inode in replacing))
+def _flushed(changes: Sequence[Change]) -> set[Change]:
+    """Return the bytes that are written before files take the place of others.
 
-
-def _replacing(changes: Sequence[Change]) -> list[Inode]:
-    """Return the files that take the place of another in one of the changes."""
-    renames = [c for c in changes if isinstance(c, NameChange) and c.replaced]
-    return [inode for change in renames for inode in change.names.values() if inode is not None]
+    They are those that a file has by then: not what is written later, nor what a sync has lost.
+    """
+    flushed: set[Change] = set()
+    for place, change in enumerate(changes):
+        if isinstance(change, NameChange) and change.replaces:
+            for inode in filter(None, change.names.values()):
+                flushed.update(each for each in changes[:place] if _is_data_of(each, inode))
+    return flushed
 
 
 def _ext4_options(medium: Medium, *, every_cut: bool) -> list[Sequence[Option]]:  # noqa: ARG001  # it writes whole blocks
-    journal = [change for change in medium.pending if _is_journaled(change)]
-    files = _files(medium)
-    whole = {inode: apply_all(before, changes) for inode, _, before, changes in files}
-    prefixes = [0, len(journal), *range(1, len(journal))] if journal else [0]
-    options = []
-    for length in prefixes:
+    pending = medium.pending
+    journal = [change for change in pending if _is_journaled(change)]
+    options: list[Option] = []
+    for length in _prefixes(journal):
         kept = journal[:length]
-        flushed = [inode for inode in _replacing(kept) if inode in whole]
-        options.append(
-            Option(
-                f"the first {length} of {len(journal)} changes in the journal" if length else "",
-                names=tuple(change for change in kept if isinstance(change, NameChange)),
-                contents={inode: whole[inode] for inode in flushed},
-                rights={c.inode: c.rights for c in kept if isinstance(c, RightsChange)},
-            )
+        option = Option(
+            f"the first {length} of {len(journal)} changes in the journal" if length else "",
+            names=tuple(change for change in kept if isinstance(change, NameChange)),
+            rights={c.inode: c.rights for c in kept if isinstance(c, RightsChange)},
         )
-    found: list[Sequence[Option]] = [
-        [_content(i, what, words, content) for words, content in remains_in_blocks(before, changes)]
-        for i, what, before, changes in files
-    ]
-    return [*found, options]  # the journal last: what it has flushed counts
+        end = pending.index(kept[-1]) + 1 if kept else 0
+        options += _with_flushed(option, medium, _flushed(pending[:end]))
+    return [*_in_blocks(medium).values(), options]  # the journal last: what it has flushed counts
+
+
+def _with_flushed(option: Option, medium: Medium, flushed: set[Change]) -> Iterator[Option]:
+    """Yield an option of the journal, with what may be left of the files that it has flushed."""
+    if not flushed:
+        yield option
+        return
+    after = Medium()
+    after.contents, after.pending = dict(medium.contents), list(medium.pending)
+    after.settle(flushed.__contains__)
+    inodes = {change.inode for change in flushed if isinstance(change, DataChange)}
+    later = [left for inode, left in _in_blocks(after).items() if inode in inodes]
+    for chosen in product(*([whole, none, *others] for none, whole, *others in later)):
+        contents = {inode: after.contents[inode] for inode in inodes}
+        for each in chosen:
+            contents.update(each.contents)
+        words = [option.what, *(each.what for each in chosen if each.what)]
+        yield attrs.evolve(option, what=", ".join(words), contents=contents)
+
+
+def _in_blocks(medium: Medium) -> dict[Inode, Sequence[Option]]:
+    """Return what may be left of each file, with what a sync has lost and without it."""
+    found: dict[Inode, Sequence[Option]] = {}
+    for inode, changes in _files(medium).items():
+        before = medium.contents.get(inode, b"")
+        left = list(remains_in_blocks(before, [change.data for change in changes]))
+        safe = [change.data for change in changes if not change.lost]
+        if len(safe) < len(changes):
+            left += remains_in_blocks(before, safe)
+        found[inode] = _contents(changes, left)
+    return found
 
 
 # ----------------------------------------------------------------------------------- ordered
 
 
 def _ordered_sync(medium: Medium, inode: Inode, *, whole: bool) -> None:  # noqa: ARG001  # as the others
-    medium.settle(lambda change: not (isinstance(change, DataChange) and change.lost))
+    medium.settle(_is_safe)
 
 
 def _ordered_sync_folder(medium: Medium, folder: str) -> None:  # noqa: ARG001  # as the others
-    medium.settle(lambda change: not (isinstance(change, DataChange) and change.lost))
+    medium.settle(_is_safe)
 
 
 def _ordered_options(medium: Medium, *, every_cut: bool) -> list[Sequence[Option]]:
-    pending = medium.pending
-    options: list[Option] = []
-    for length in [0, len(pending), *range(1, len(pending))] if pending else [0]:
+    options = list(_ordered(medium, medium.pending, every_cut=every_cut))
+    safe = [change for change in medium.pending if _is_safe(change)]
+    if len(safe) < len(medium.pending):
+        options += _ordered(medium, safe, every_cut=every_cut)
+    return [options]
+
+
+def _ordered(medium: Medium, pending: Sequence[Change], *, every_cut: bool) -> Iterator[Option]:
+    for length in _prefixes(pending):
         words = f"the first {length} of {len(pending)} changes" if length else ""
         kept = pending[:length]
-        options.append(_prefix(medium, kept, words))
+        yield _prefix(medium, kept, words)
         last = kept[-1] if kept else None
         if isinstance(last, DataChange) and last.data.data:
             for way, torn in remains(b"", [Data(0, last.data.data)], every_cut=every_cut):
                 if torn and len(torn) < len(last.data.data):
                     change = DataChange(last.inode, Data(last.data.offset, torn), last.what)
-                    options.append(_prefix(medium, [*kept[:-1], change], f"{words}, {way}"))
-    return [options]
+                    yield _prefix(medium, [*kept[:-1], change], f"{words}, {way}")
 
 
 def _prefix(medium: Medium, kept: Sequence[Change], words: str) -> Option:
@@ -180,6 +241,10 @@ def _prefix(medium: Medium, kept: Sequence[Change], words: str) -> Option:
 # ------------------------------------------------------------------------------------ common
 
 
+def _is_safe(change: Change) -> bool:
+    return not (isinstance(change, DataChange) and change.lost)
+
+
 def _is_data_of(change: Change, inode: Inode) -> bool:
     return isinstance(change, DataChange) and change.inode is inode and not change.lost
 
@@ -188,20 +253,37 @@ def _is_journaled(change: Change) -> bool:
     return not isinstance(change, DataChange)
 
 
-def _files(medium: Medium) -> list[tuple[Inode, str, bytes, list[Data]]]:
-    """Return the files with pending bytes: with words, what is durable, and what is pending."""
-    files: dict[Inode, tuple[str, list[Data]]] = {}
+def _prefixes(changes: Sequence[Change]) -> list[int]:
+    """Return how many of the changes may be kept: none, all, or some, but no half of a rename."""
+    halves = {n for n, c in enumerate(changes, 1) if isinstance(c, NameChange) and c.halved}
+    return list(dict.fromkeys([0, len(changes), *sorted({*range(len(changes))} - halves)]))
+
+
+def _files(medium: Medium) -> dict[Inode, list[DataChange]]:
+    """Return the files with pending bytes, and these."""
+    files: dict[Inode, list[DataChange]] = {}
     for change in medium.pending:
         if isinstance(change, DataChange):
-            files.setdefault(change.inode, (change.what, []))[1].append(change.data)
+            files.setdefault(change.inode, []).append(change)
+    return files
+
+
+def _contents(changes: Sequence[DataChange], left: Iterable[tuple[str, bytes]]) -> Sequence[Option]:
+    """Return what may be left of a file as options: first nothing and all, then the rest, once."""
+    inode, what = changes[0].inode, changes[0].what
+    (_, none), (words, whole), *others = left
+    rest: dict[bytes, str] = {}
+    for way, content in others:
+        rest.setdefault(content, way)
     return [
-        (inode, what, medium.contents.get(inode, b""), changes)
-        for inode, (what, changes) in files.items()
+        Option(contents={inode: none}),
+        Option(f"{what}: {words}", contents={inode: whole}),
+        *(
+            Option(f"{what}: {way}", contents={inode: content})
+            for content, way in rest.items()
+            if content not in (none, whole)
+        ),
     ]
-
-
-def _content(inode: Inode, what: str, words: str, content: bytes) -> Option:
-    return Option(f"{what}: {words}" if words else "", contents={inode: content})
 
 
 MODELS = {

@@ -3,9 +3,10 @@
 import errno
 
 from feedback_store.backends.jsonl.disk import FileStatus
-from feedback_store.testing.simulation.machine import Machine, failure
+from feedback_store.testing.simulation.machine import Machine
 from feedback_store.testing.simulation.medium import Inode
 from feedback_store.testing.simulation.tearing import Data
+from feedback_store.testing.simulation.tree import failure
 
 
 class SimulatedFile:

@@ -117,9 +117,7 @@ def _torn(
             yield f"{words}, {what} of the last", start + torn + behind[size:]
 
 
-def _torn_within(
-    words: str, before: bytes, changes: Sequence[Data]
-) -> Iterator[tuple[str, bytes]]:
+def _torn_within(words: str, before: bytes, changes: Sequence[Data]) -> Iterator[tuple[str, bytes]]:
     """Tear a change that is not the last one: bytes of it are missing, or of those after it too."""
     for place, (offset, data) in enumerate(changes[:-1]):
         if not data:
