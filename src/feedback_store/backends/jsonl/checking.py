@@ -10,23 +10,30 @@ from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import is_older_layout, is_temporary, temporary_name
+from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.quarantine import Quarantine
+from feedback_store.backends.jsonl.records import hash_of, stamp_of
 from feedback_store.codec import format_time
-from feedback_store.errors import FeedbackStoreError
+from feedback_store.errors import FeedbackStoreError, InvalidEntryError
 from feedback_store.query import Order, Query
 from feedback_store.report import Check, CheckReport, Status
 
 _LINES_SHOWN = 10
 
 
-def check(layout: Layout, folder: Folder, state: threading.RLock) -> CheckReport:
-    """Look at the folder, write to it, and read what is in it."""
-    examination = _Examination(layout, folder, state)
+def check(
+    layout: Layout, folder: Folder, state: threading.RLock, *, deep: bool = False
+) -> CheckReport:
+    """Look at the folder, write to it, and read what is in it: every line, where it is ``deep``."""
+    examination = _Examination(layout, folder, state, deep=deep)
     return CheckReport(location=layout.path, checks=tuple(examination.checks()))
 
 
 class _Examination:
-    def __init__(self, layout: Layout, folder: Folder, state: threading.RLock) -> None:
+    def __init__(
+        self, layout: Layout, folder: Folder, state: threading.RLock, *, deep: bool
+    ) -> None:
+        self._deep = deep
         self._layout = layout
         self._disk = layout.disk
         self._folder = folder
@@ -80,6 +87,9 @@ class _Examination:
 
     def _contents(self) -> Iterator[Check]:
         parts = self._folder.parts()
+        if self._deep:
+            for part in parts:
+                _prove_lines(part)
         months = sorted({part.name.month for part in parts})
         span = f", {months[0]} to {months[-1]}" if months else ""
         yield Check(name="months", status=Status.OK, message=f"{len(months)} months{span}")
@@ -134,6 +144,24 @@ class _Examination:
         if kept := len(Quarantine(self._layout).files()):
             message = f"{kept} files of damaged lines in quarantine/"
             yield Check(name="quarantine", status=Status.OK, message=message)
+
+
+def _prove_lines(part: Part) -> None:
+    """Read every line; where one is not what the index takes it for, read the file anew."""
+    records, reader = part.records(), scanning.LineReader(part.file)
+    for i, offset in enumerate(records.offsets):
+        first = max(offset - 1, 0)
+        text = reader.read(first, offset + records.lengths[i] + 1 - first)
+        line = text[offset - first :][: records.lengths[i]]
+        around = text[: offset - first] + text[offset - first + len(line) :]
+        try:
+            entry = part.decode(line)
+        except InvalidEntryError:
+            return part.read_anew()
+        known = (records.hashes[i], records.stamps[i])
+        if around.strip(b"\n\0") or (hash_of(entry.id), stamp_of(entry.timestamp)) != known:
+            return part.read_anew()
+    return None
 
 
 def _failed(name: str, what: str, error: Exception) -> Check:

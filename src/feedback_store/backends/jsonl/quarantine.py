@@ -47,9 +47,9 @@ class Quarantine:
             kept = [line for line in lines if not needles.stand_in(line)]
             if not name.endswith(".damaged"):
                 self._disk.unlink(path)  # left by a write that was cut short
-            elif len(kept) < len(lines):
-                self._disk.unlink(path)
+            elif len(kept) < len(lines):  # what stays is durable before what goes is removed
                 self.keep(name.removeprefix("feedback_")[:7], [line for line in kept if line])
+                self._disk.unlink(path)
         if self._disk.status(self.path) is not None:
             self._disk.sync_folder(self.path)
 

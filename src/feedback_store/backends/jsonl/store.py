@@ -205,10 +205,10 @@ class JsonlStore:
         with worded(self.path):
             return self._read(self._folder.version)
 
-    def check(self) -> CheckReport:
-        """See `SupportsCheck.check`."""
+    def check(self, *, deep: bool = False) -> CheckReport:
+        """See `SupportsCheck.check`. A deep one reads every line, whatever the index says."""
         self._check_open()
-        return checking.check(self._layout, self._folder, self._state)
+        return checking.check(self._layout, self._folder, self._state, deep=deep)
 
     def close(self) -> None:
         """See `Store.close`."""

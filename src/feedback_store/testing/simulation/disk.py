@@ -151,9 +151,7 @@ class SimulatedDisk:
     def rename(self, source: str, target: str) -> None:
         """See `Disk.rename`."""
         self._enter("rename", target, changes=True)
-        for path in (source, target):
-            self.machine.tree.need_folder(folder_of(path))
-        inode = self._movable(source)
+        inode = self._movable(source, target)
         before = self.machine.find(target)
         if before is not None:
             self.machine.tree.need_file(target)
@@ -166,12 +164,16 @@ class SimulatedDisk:
     def exchange(self, a: str, b: str) -> None:
         """See `Disk.exchange`."""
         self._enter("exchange", a, changes=True)
-        first, second = self._movable(a), self._movable(b)
-        self.machine.change_names({a: second, b: first}, f"the exchange with {b}")
+        first, second = self._movable(a, b), self._movable(b, a)
+        if first is not second:
+            self.machine.change_names({a: second, b: first}, f"the exchange with {b}")
         self.machine.note(self.name, f"exchange {a} and {b}")
 
-    def _movable(self, path: str) -> Inode:
-        inode = self.machine.tree.need(path)
+    def _movable(self, source: str, target: str) -> Inode:
+        """Return what is moved; the folders are looked for first, as the system does it."""
+        for path in (source, target):
+            self.machine.tree.need_folder(folder_of(path))
+        inode = self.machine.tree.need(source)
         if inode.data is None:
             raise NotImplementedError("no folder is moved here: what is in it would be left behind")
         return inode

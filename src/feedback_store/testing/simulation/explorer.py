@@ -7,7 +7,7 @@ during that is as safe as the first.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from feedback_store.errors import FeedbackStoreError
@@ -174,16 +174,16 @@ class Run:
         self._look()
         self._struck = self.disk.machine.faults.struck
         self.disk.machine.faults = FaultPlan()
-        stores = [actor.store for actor in self._actors]
-        newcomer = self._explorer._subject.opener(self.disk.process("newcomer"))  # noqa: SLF001  # as above
-        for store in [newcomer, *stores[self._stop is not None :]]:
-            self._check(store, "at the end", settled=True)
-            store.close()
+        subject = self._explorer._subject  # noqa: SLF001  # as above
+        self._check(lambda: subject.opener(self.disk.process("newcomer")), "at the end")
+        for actor in self._actors[self._stop is not None :]:
+            self._check(partial(getattr, actor, "store"), "at the end")
+            actor.store.close()
 
-    def _check(self, store: Store, when: str, *, settled: bool) -> None:
+    def _check(self, get: Callable[[], Store], when: str, *, settled: bool = True) -> None:
         try:
-            problems = self.ledger.problems(show(store), settled=settled)
-        except (FeedbackStoreError, OSError, AssertionError) as error:
+            problems = self.ledger.problems(show(get()), settled=settled)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for
             problems = [f"it cannot be read: {error!r}"]
         if problems:
             self._explorer.found(self, [f"read {when}", *problems])
@@ -232,7 +232,7 @@ class Run:
         self.calls[call.process] += 1
         if self._reader is not None:
             when = f"by another process before {call.name} of {call.path}"
-            self._check(self._reader, when, settled=False)
+            self._check(partial(getattr, self, "_reader"), when, settled=False)
         if not call.changes:
             return
         self._look()

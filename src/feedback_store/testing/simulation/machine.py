@@ -129,7 +129,7 @@ class Machine:
     def stop(self, process: str) -> None:
         """End a process, as SIGKILL does: the kernel keeps its bytes and closes its files."""
         self._stopped.add(process)
-        for token in [token for token, (owner, _) in self._open.items() if owner == process]:
+        for token in [token for token, (owner, _) in list(self._open.items()) if owner == process]:
             self.close(token)
 
     # -------------------------------------------------------------------- names and inodes
@@ -173,7 +173,7 @@ class Machine:
 
     def _free_number(self) -> int:
         """Return the lowest number that nobody knows any longer, as filesystems do."""
-        used = {inode.number for _, inode in self._open.values()}
+        used = {inode.number for _, inode in list(self._open.values())}
         used |= {inode.number for inode in self.medium.names.values()}
         used |= {inode.number for _, inode in self.tree.items()}
         for change in self.medium.pending:

@@ -15,7 +15,6 @@ import attrs
 from feedback_store.testing.simulation.image import Image, Node
 from feedback_store.testing.simulation.tearing import Data, apply_all
 
-
 Rights = tuple[int, tuple[int, int]]
 """A mode, and the ids of a user and a group."""
 

@@ -15,7 +15,7 @@ SIGKILL, are like that. In each of them, what a failed sync has lost may be miss
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import product
+from itertools import combinations, product
 from typing import NamedTuple, Protocol
 
 import attrs
@@ -37,6 +37,9 @@ from feedback_store.testing.simulation.tearing import (
     remains,
     remains_in_blocks,
 )
+
+_FEW = 3
+"""Lost changes of which each combination is tried."""
 
 
 class _Sync(Protocol):
@@ -205,10 +208,12 @@ def _ordered_sync_folder(medium: Medium, folder: str) -> None:  # noqa: ARG001  
 
 
 def _ordered_options(medium: Medium, *, every_cut: bool) -> list[Sequence[Option]]:
-    options = list(_ordered(medium, medium.pending, every_cut=every_cut))
-    safe = [change for change in medium.pending if _is_safe(change)]
-    if len(safe) < len(medium.pending):
-        options += _ordered(medium, safe, every_cut=every_cut)
+    options: list[Option] = []
+    lost = [change for change in medium.pending if not _is_safe(change)]
+    for count in range(len(lost) + 1) if len(lost) <= _FEW else (0, len(lost)):
+        for missing in combinations(lost, count):
+            pending = [change for change in medium.pending if change not in missing]
+            options += _ordered(medium, pending, every_cut=every_cut)
     return [options]
 
 

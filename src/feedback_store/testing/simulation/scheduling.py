@@ -45,7 +45,7 @@ class Turns:
 
         def thread(name: str, work: Callable[[], None]) -> None:
             try:
-                self._await_turn(name)
+                self._await_turn(name, made=0)
                 work()
             except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
                 errors.append(error)
@@ -93,21 +93,22 @@ class Turns:
     def _switch(self, name: str) -> None:
         with self._changed:
             self._pass_on(name)
-        self._await_turn(name)
+        self._await_turn(name, made=1)
 
     def _pass_on(self, name: str) -> None:
         place = self._live.index(name)
         order = [*self._live[place + 1 :], *self._live[: place + 1]]
         able = [other for other in order if other not in self._waiting] or order
         self._running = able[0]
-        self._made = 1
         self._patience = _PATIENCE_CALLS
         self._changed.notify_all()
 
-    def _await_turn(self, name: str) -> None:
+    def _await_turn(self, name: str, made: int) -> None:
+        """Wait; then count calls from ``made``: who was stopped before a call makes it now."""
         with self._changed:
             while self._running != name:
                 self._changed.wait()
+            self._made = made
 
     def _leave(self, name: str) -> None:
         with self._changed:
