@@ -72,7 +72,7 @@ class Scale:
 SCALES = {
     "fast": Scale(20, every_cut=False, second=0.02, turns=2, seeds=2, steps=20, whole=False),
     "ci": Scale(60, every_cut=False, second=0.05, turns=10, seeds=4, steps=40, whole=False),
-    "deep": Scale(800, every_cut=True, second=0.1, turns=100, seeds=24, steps=60, whole=True),
+    "deep": Scale(400, every_cut=True, second=0.03, turns=40, seeds=16, steps=60, whole=True),
 }
 """By the name of the profile; ``deep`` is what `make prove` does."""
 

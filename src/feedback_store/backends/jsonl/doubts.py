@@ -7,13 +7,19 @@ says all; it need not be durable, because a power cut shows what the medium has.
 """
 
 import contextlib
+import errno
 import os
 import re
+from collections.abc import Iterator
+from typing import TypeAlias
 
+from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.layout import Layout
-from feedback_store.backends.jsonl.part import Part
 
 _MARK = re.compile(r"doubt\.(feedback_[^/]+)\.(\d+)\.(\d+)-(\d+)")
+
+Doubt: TypeAlias = tuple[str, int, int, int]
+"""The name of a file, its inode number, and the stretch."""
 
 
 class Doubts:
@@ -22,29 +28,44 @@ class Doubts:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._disk = layout.disk
-        self._own: set[tuple[str, int, int, int]] = set()
-        self._all: set[tuple[str, int, int, int]] = set()
+        self._own: set[Doubt] = set()
+        self._all: set[Doubt] = set()
 
-    def add(self, part: Part, start: int, end: int) -> None:
-        """Doubt the bytes from ``start`` to ``end``, and tell other processes."""
-        inode = part.status.inode
-        self._own.add((part.name.name, inode, start, end))
-        mark = f"doubt.{part.name.name}.{inode}.{start}-{end}"
+    def add(self, name: str, inode: int, start: int, end: int) -> None:
+        """Doubt the bytes of a file from ``start`` to ``end``, and tell other processes."""
+        self._own.add((name, inode, start, end))
+        mark = f"doubt.{name}.{inode}.{start}-{end}"
         with contextlib.suppress(OSError):  # at least this process knows
             self._layout.create(os.path.join(self._layout.state_path, mark)).close()
 
     def look(self) -> None:
         """Take in what other processes have told."""
-        names = self._disk.list(self._layout.state_path)
-        told = (found for name in names if (found := _MARK.fullmatch(name)))
-        self._all = self._own | {(m[1], int(m[2]), int(m[3]), int(m[4])) for m in told}
+        self._all = self._own | set(_told(self._layout))
 
-    def hold(self, part: Part, offset: int) -> bool:
+    def hold(self, name: str, inode: int, offset: int) -> bool:
         """Say whether the line at an offset must be written again, as of the last look."""
-        name, inode = part.name.name, part.status.inode
         return any(
             (name, inode) == doubt[:2] and doubt[2] <= offset < doubt[3] for doubt in self._all
         )
+
+
+def sync_undoubted(layout: Layout, name: str, file: Readable) -> None:
+    """Make a file durable whose lines are about to enter the index.
+
+    Raises:
+        OSError: the sync fails, or has failed before: what is read there may not be on the medium,
+            and an index of it must not outlive a power cut.
+    """
+    file.sync()
+    inode = file.status().inode
+    if any((name, inode) == doubt[:2] for doubt in _told(layout)):
+        raise OSError(errno.EIO, "a sync of the file has failed")
+
+
+def _told(layout: Layout) -> Iterator[Doubt]:
+    for name in layout.disk.list(layout.state_path):
+        if mark := _MARK.fullmatch(name):
+            yield mark[1], int(mark[2]), int(mark[3]), int(mark[4])
 
 
 def discard_doubts(layout: Layout, name: str) -> None:

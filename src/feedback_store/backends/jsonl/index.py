@@ -15,7 +15,8 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TypeAlias
 
-from feedback_store.backends.jsonl.disk import Disk, File
+from feedback_store.backends.jsonl.disk import Disk, File, Readable
+from feedback_store.backends.jsonl.doubts import sync_undoubted
 from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, joined, parse_run
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.records import Records
@@ -53,12 +54,13 @@ class Index:
         end: the byte up to which lines are known.
     """
 
-    def __init__(self, layout: Layout, name: str, reading: bytes) -> None:
+    def __init__(self, layout: Layout, name: str, reading: bytes, file: Readable) -> None:
         self._layout = layout
         self._disk = layout.disk
         self._folder = layout.index_path
         self._name = name
         self._reading = reading
+        self._file = file
         self._runs: list[Run] = []
         self._tail = Tail()
         self._persistent = True
@@ -184,6 +186,8 @@ class Index:
         body = memoryview(data)
         if self._persistent:
             try:
+                # Else a run could outlive, at a power cut, the lines that it is of.
+                sync_undoubted(self._layout, self._name, self._file)
                 body = self._save(path, data).map()
             except FileNotFoundError:
                 pass  # no writer has made the folder of the index yet

@@ -74,7 +74,7 @@ class Part:
         self._known_bytes = b""
         self._rest = b""
         reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
-        self.index = Index(layout, name.name, reading)
+        self.index = Index(layout, name.name, reading, file)
 
     def load(self) -> None:
         """Take what the index on disk knows, and read the rest."""

@@ -248,7 +248,8 @@ class JsonlStore:
                 part.gate.sync(file, end)
             except OSError as error:
                 with self._state:
-                    self._doubts.add(part, part.gate.durable_end, max(end, part.known_end))
+                    stretch = part.gate.durable_end, max(end, part.known_end)
+                    self._doubts.add(part.name.name, part.status.inode, *stretch)
                     self._folder.forget(part.name)
                 raise sync_failed(error, part.path) from error
             self._sync_name(part)

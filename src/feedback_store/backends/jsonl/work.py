@@ -52,7 +52,7 @@ class Work:
         if not self._looked:
             self._doubts.look()
             self._looked = True
-        if self._doubts.hold(part, offset):
+        if self._doubts.hold(part.name.name, part.status.inode, offset):
             self.supersede(entry, part.file.read(offset, length), part, length)
         else:
             self.syncs.append((part, part.writer or part.file, offset + length))
