@@ -145,6 +145,33 @@ def test_a_failing_call_while_runs_are_taken_leaves_no_empty_run() -> None:
         assert_fine(explore_faults(subject(), workload, effort, lambda: kinds))
 
 
+def test_the_index_never_outlives_the_lines_that_it_is_of() -> None:
+    """A reader saved a run of lines that were not durable; only the bytes at its ends are proven."""
+    with small_indexes():
+        disk = SimulatedDisk(disk_with(E1))
+        for entry in (E2, E5):  # as a writer does that has not come to its sync
+            disk.open_append(MONTH).append(encode(entry) + b"\n")
+        reader = open_store(disk.process("reader"))
+        assert ["e1", "e2", "e5"] == ids(reader)
+        runs = [name for name in disk.list(f"{STATE}/index") if name.endswith(".idx")]
+        assert runs
+        for _, image in disk.crash_states():
+            assert ["e1", "e2", "e5"] == ids(open_store(SimulatedDisk(image)))
+
+
+def test_no_run_is_saved_of_a_file_whose_sync_has_failed() -> None:
+    """No sync by others makes good what one has lost: such lines stay out of the saved index."""
+    with small_indexes():
+        disk = SimulatedDisk(disk_with(E1))
+        store = open_store(disk)
+        disk.fail(Fault("sync", 1, errno.EIO))
+        with pytest.raises(DurabilityError):
+            store.append([E2, E5])
+        before = disk.list(f"{STATE}/index")
+        assert ["e1", "e2", "e5"] == ids(open_store(disk.process("reader")))
+        assert before == disk.list(f"{STATE}/index")
+
+
 def test_an_empty_run_is_never_believed() -> None:
     """One that was left behind is passed over: it would be taken again and again."""
     disk = SimulatedDisk(disk_with(E1))
