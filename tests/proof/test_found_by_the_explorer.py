@@ -146,7 +146,7 @@ def test_a_failing_call_while_runs_are_taken_leaves_no_empty_run() -> None:
 
 
 def test_the_index_never_outlives_the_lines_that_it_is_of() -> None:
-    """A reader saved a run of lines that were not durable; only the bytes at its ends are proven."""
+    """A reader saved a run of lines that were not durable; only their ends are looked at."""
     with small_indexes():
         disk = SimulatedDisk(disk_with(E1))
         for entry in (E2, E5):  # as a writer does that has not come to its sync
