@@ -56,8 +56,8 @@ class Scale:
         turns: random schedules for each pair.
         seeds: long random workloads.
         steps: steps of each of those.
-        whole: whether nothing is left out: every pair and every fault, with an index of few lines
-            and without one, in each model.
+        whole: whether every pair and every fault is tried, and all models, and a store without
+            an index beside one that has much of it.
     """
 
     limit: int
@@ -72,7 +72,7 @@ class Scale:
 SCALES = {
     "fast": Scale(20, every_cut=False, second=0.02, turns=2, seeds=2, steps=20, whole=False),
     "ci": Scale(60, every_cut=False, second=0.05, turns=10, seeds=4, steps=40, whole=False),
-    "deep": Scale(400, every_cut=True, second=0.03, turns=40, seeds=16, steps=60, whole=True),
+    "deep": Scale(100, every_cut=True, second=0.005, turns=10, seeds=4, steps=40, whole=True),
 }
 """By the name of the profile; ``deep`` is what `make prove` does."""
 
@@ -140,7 +140,7 @@ class Unit:
         full = Effort(model, scale.limit, scale.every_cut, scale.second, reads=True, seed=self.seed)
         some = Effort(model, scale.limit // 10, seed=self.seed)
         few = attrs.evolve(some, limit=max(4, scale.limit // 40))
-        once, reading = attrs.evolve(few, tries=1), attrs.evolve(few, reads=scale.whole)
+        once = attrs.evolve(few, tries=1)
         faults = fault_kinds if scale.whole else _some_faults
         beside = attrs.evolve(subject(open_beside), clock=clock)
         ways: dict[Way, Callable[[], Tally]] = {
@@ -148,7 +148,7 @@ class Unit:
             Way.TURNS: lambda: explore(subject(), workload, few),
             Way.MORE_TURNS: lambda: self._more_turns(subject(), workload, few),
             Way.STOPS: lambda: explore_stops(subject(), workload, few),
-            Way.FAULTS: lambda: explore_faults(subject(), workload, reading, faults),
+            Way.FAULTS: lambda: explore_faults(subject(), workload, few, faults),
             Way.RETRY: lambda: explore_faults(subject(), workload, once, _failing_syncs),
             Way.LONG: lambda: explore(subject(), workload, some),
             Way.BESIDE: lambda: explore(beside, workload, few),
@@ -174,21 +174,24 @@ def _some_faults() -> list[Fault]:
 
 def units(scale: Scale) -> Iterator[Unit]:
     """Yield all units, those that take long first, so that the cores end together."""
+
+    def make(way: Way, workload: Workload, model: str = "posix", *, index: bool = True) -> Unit:
+        return Unit(way, workload.name, model, index, scale)
+
     one = (*SMALL, *MONTH_FILES)
-    for index in (True, False) if scale.whole else (True,):
-        make: Callable[..., Unit] = lambda way, name, model="posix", index=index: Unit(  # noqa: E731  # it is used below only
-            way, name, model, index, scale
-        )
-        yield from (make(Way.FAULTS, w.name) for w in one if scale.whole or w in SMALL)
-        yield from (make(Way.CUTS, w.name) for w in one)
-        pairs = [w for w in PAIRS if scale.whole or w.name in _SOME_PAIRS]
-        yield from (make(Way.TURNS, w.name) for w in pairs)
-        yield from (make(Way.MORE_TURNS, w.name) for w in PAIRS)
-        yield from (make(Way.STOPS, w.name) for w in PAIRS)
-        yield make(Way.RETRY, _RETRIED.name)
-        models = ("ext4", "ordered") if scale.whole else ("ext4",)
-        for model in models:
-            yield from (make(Way.BESIDE, w.name, model) for w in BESIDE)
-            yield from (make(Way.CUTS, w.name, model) for w in one if scale.whole)
+    pairs = [w for w in PAIRS if scale.whole or w.name in _SOME_PAIRS]
+    yield from (make(Way.FAULTS, w) for w in one if scale.whole or w in SMALL)
     for seed in range(scale.seeds):
         yield Unit(Way.LONG, f"random {seed}", "posix", index=seed % 2 == 0, scale=scale, seed=seed)
+    yield from (make(Way.CUTS, w) for w in one)
+    yield from (make(Way.TURNS, w) for w in pairs)
+    yield from (make(Way.MORE_TURNS, w) for w in PAIRS)
+    yield from (make(Way.STOPS, w) for w in PAIRS)
+    yield from (make(Way.BESIDE, w, "ext4") for w in BESIDE)
+    yield make(Way.RETRY, _RETRIED)
+    if scale.whole:
+        yield from (make(Way.CUTS, w, index=False) for w in one)
+        yield from (make(Way.STOPS, w, index=False) for w in PAIRS)
+        for model in ("ext4", "ordered"):
+            yield from (make(Way.CUTS, w, model) for w in one)
+        yield from (make(Way.BESIDE, w, "ordered") for w in BESIDE)
