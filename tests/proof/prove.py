@@ -72,7 +72,9 @@ def simulated(pool: ProcessPoolExecutor, profile: str) -> tuple[bool, int]:
         "kills",
         "violations",
     ]
-    rows = [(way, workloads[way], *_numbers(found[way])) for way in Way if way in found]
+    rows: list[tuple[object, ...]] = [
+        (way, workloads[way], *_numbers(found[way])) for way in Way if way in found
+    ]
     rows.append(("all", sum(workloads.values()), *_numbers(whole)))
     print(table(head, rows), flush=True)
     return not whole.broken, whole.states
@@ -107,7 +109,7 @@ def real() -> bool:
 
 def main() -> int:
     """Prove; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Prove that nothing is lost.")
     parser.add_argument("--profile", choices=SCALES, default="deep", help="how much is tried")
     profile = parser.parse_args().profile
     began = time.monotonic()
