@@ -61,6 +61,7 @@ class Index:
         self._name = name
         self._reading = reading
         self._file = file
+        self.syncs = True  # not while a replacement is written: its own sync must see the failure
         self._runs: list[Run] = []
         self._tail = Tail()
         self._persistent = True
@@ -187,7 +188,8 @@ class Index:
         if self._persistent:
             try:
                 # Else a run could outlive, at a power cut, the lines that it is of.
-                sync_undoubted(self._layout, self._name, self._file)
+                if self.syncs:
+                    sync_undoubted(self._layout, self._name, self._file)
                 body = self._save(path, data).map()
             except FileNotFoundError:
                 pass  # no writer has made the folder of the index yet

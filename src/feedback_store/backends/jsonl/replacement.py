@@ -37,6 +37,7 @@ class Replacement:
         self.part: Part | None = None
         if name.plain:
             self.part = like.sibling(name, self.path, self._file)
+            self.part.index.syncs = False
 
     def _own(self, owner: tuple[int, int]) -> None:
         if self._file.status().owner == owner:
