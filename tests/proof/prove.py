@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
@@ -23,8 +24,18 @@ from feedback_store.testing.simulation import Tally
 CLAIMED_STATES = 100_000
 """Crash states that a whole proof examines at least."""
 
-NUMBERS = ("runs", "points", "states", "in recovery", "faults", "kills", "violations")
-
+_HEAD = (
+    "way",
+    "workloads",
+    "runs",
+    "points",
+    "states",
+    "in recovery",
+    "faults",
+    "kills",
+    "violations",
+)
+_WIDTH = max(map(len, Way))
 _KERNEL_BUDGET_S = 90.0
 
 
@@ -50,34 +61,33 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def simulated(pool: ProcessPoolExecutor, profile: str) -> tuple[bool, int]:
-    """Run every unit; print the table; say whether all is well, and how many states there were."""
-    found: dict[Way, Tally] = {}
-    workloads: dict[Way, int] = {}
+    """Run every unit; print the table; say whether all is well, and how many states there were.
+
+    A way is printed when the last of its units has ended.
+    """
+    todo = list(units(SCALES[profile]))
+    workloads = Counter(unit.way for unit in todo)
+    left = Counter(workloads)
+    found = {way: Tally() for way in workloads}
     whole = Tally()
-    for future in as_completed([pool.submit(_run, unit) for unit in units(SCALES[profile])]):
+    print(_row(_HEAD), _row(["-" * len(name) for name in _HEAD]), sep="\n", flush=True)
+    for future in as_completed([pool.submit(_run, unit) for unit in todo]):
         unit, tally = future.result()
-        found.setdefault(unit.way, Tally()).add(tally)
-        workloads[unit.way] = workloads.get(unit.way, 0) + 1
+        found[unit.way].add(tally)
         whole.add(tally)
+        left[unit.way] -= 1
         for violation in tally.violations:
             print(f"\n{unit} breaks a promise:\n{violation}\n", flush=True)
-    head = [
-        "way",
-        "workloads",
-        "runs",
-        "points",
-        "states",
-        "in recovery",
-        "faults",
-        "kills",
-        "violations",
-    ]
-    rows: list[tuple[object, ...]] = [
-        (way, workloads[way], *_numbers(found[way])) for way in Way if way in found
-    ]
-    rows.append(("all", sum(workloads.values()), *_numbers(whole)))
-    print(table(head, rows), flush=True)
+        if not left[unit.way]:
+            print(_row((unit.way, workloads[unit.way], *_numbers(found[unit.way]))), flush=True)
+    print(_row(("all", len(todo), *_numbers(whole))), flush=True)
     return not whole.broken, whole.states
+
+
+def _row(cells: Sequence[object]) -> str:
+    """Return a row of the table that is printed bit by bit."""
+    texts = zip((str(cell) for cell in cells), _HEAD, strict=True)
+    return "| " + " | ".join(t.ljust(_WIDTH if h == "way" else len(h)) for t, h in texts) + " |"
 
 
 def _numbers(tally: Tally) -> tuple[int, ...]:

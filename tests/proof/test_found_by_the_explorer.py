@@ -1,5 +1,6 @@
 """What the explorer has found in the store, each in its smallest form."""
 
+import contextlib
 import errno
 import gzip
 
@@ -9,7 +10,7 @@ from month_files import BESIDE, Foreign, Seal, clock, open_beside, path_of, with
 from subject import FOLDER, open_store, small_indexes, subject
 
 from feedback_store import DurabilityError, FeedbackEntry, Outcome, Query, encode
-from feedback_store.backends.jsonl import JsonlStore
+from feedback_store.backends.jsonl import JsonlStore, replacement
 from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.index_file import Stretch, format_run
 from feedback_store.backends.jsonl.naming import plain_name
@@ -245,3 +246,41 @@ def test_rights_are_durable_with_the_bytes() -> None:
     """A new month and a rewritten one: fdatasync says nothing about mode and owner."""
     workload = Workload("rights", ((Add.of(E1, E2), Update("e1", 0), Compact()),))
     assert_fine(explore(subject(), workload, Effort(limit=60)))
+
+
+@pytest.mark.parametrize("drops", [False, True])
+def test_a_sync_that_fails_for_the_index_fails_for_what_is_acknowledged(*, drops: bool) -> None:
+    """The index swallowed the failure, and the kernel tells it once: the next sync succeeded."""
+    with small_indexes():
+        disk = SimulatedDisk(disk_with(E1))
+        for entry in (E2, E5):  # as a writer does that dies before its sync
+            disk.open_append(MONTH).append(encode(entry) + b"\n")
+        reader = open_store(disk.process("reader"))
+        disk.fail(Fault("sync", 1, errno.EIO, drops_pages=drops))
+        ids(reader)
+        with contextlib.suppress(DurabilityError):
+            reader.append([E2])
+            _assert_durable(disk, "e2")
+        open_store(disk.process("later")).append([E5])
+        _assert_durable(disk, "e5")
+
+
+def _assert_durable(disk: SimulatedDisk, id: str) -> None:
+    for _, image in disk.crash_states():
+        assert id in ids(open_store(SimulatedDisk(image)))
+
+
+@pytest.mark.parametrize("lines", [1, 1000])
+def test_a_sync_of_a_replacement_that_fails_for_its_index_fails_for_it(
+    lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index of the new file synced it first, and swallowed the failure: lines were lost."""
+    monkeypatch.setattr(replacement, "MEMORY_LINES", lines)
+    setup = (Add.of(E1), Add.of(E2), Update("e1", 0))
+    workload = Workload("compact", ((Compact(),),), setup)
+    with small_indexes():
+        assert_fine(explore_faults(subject(), workload, Effort(limit=8), _syncs))
+
+
+def _syncs() -> list[Fault]:
+    return [Fault("sync", 1, errno.EIO, drops_pages=drops) for drops in (False, True)]

@@ -72,7 +72,7 @@ class Scale:
 SCALES = {
     "fast": Scale(20, every_cut=False, second=0.02, turns=2, seeds=2, steps=20, whole=False),
     "ci": Scale(60, every_cut=False, second=0.05, turns=10, seeds=4, steps=40, whole=False),
-    "deep": Scale(100, every_cut=True, second=0.005, turns=10, seeds=4, steps=40, whole=True),
+    "deep": Scale(160, every_cut=True, second=0.01, turns=10, seeds=16, steps=40, whole=True),
 }
 """By the name of the profile; ``deep`` is what `make prove` does."""
 

@@ -172,8 +172,8 @@ class BesideRewriter(Rewriter):
     def _append(new: Part, line: bytes) -> None:
         assert new.writer is not None
         write_all(new.writer, line + b"\n")
-        new.writer.sync()
         new.status = new.writer.status()
+        new.gate.sync(new.writer, new.status.size_bytes)
         new.catch_up(new.status.size_bytes)
 
 

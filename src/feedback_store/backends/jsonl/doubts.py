@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.syncing import SyncGate
 
 _MARK = re.compile(r"doubt\.(feedback_[^/]+)\.(\d+)\.(\d+)-(\d+)")
 
@@ -34,9 +35,7 @@ class Doubts:
     def add(self, name: str, inode: int, start: int, end: int) -> None:
         """Doubt the bytes of a file from ``start`` to ``end``, and tell other processes."""
         self._own.add((name, inode, start, end))
-        mark = f"doubt.{name}.{inode}.{start}-{end}"
-        with contextlib.suppress(OSError):  # at least this process knows
-            self._layout.create(os.path.join(self._layout.state_path, mark)).close()
+        _tell(self._layout, (name, inode, start, end))
 
     def look(self) -> None:
         """Take in what other processes have told."""
@@ -49,17 +48,31 @@ class Doubts:
         )
 
 
-def sync_undoubted(layout: Layout, name: str, file: Readable) -> None:
-    """Make a file durable whose lines are about to enter the index.
+def sync_undoubted(layout: Layout, name: str, gate: SyncGate, file: Readable, end: int) -> None:
+    """Make lines durable that are about to enter the index.
+
+    The failure is left with the gate, which tells it to whoever would acknowledge them, and with
+    other processes: the kernel tells it only once.
 
     Raises:
         OSError: the sync fails, or has failed before: what is read there may not be on the medium,
             and an index of it must not outlive a power cut.
     """
-    file.sync()
     inode = file.status().inode
+    try:
+        gate.sync(file, end)
+    except OSError:
+        _tell(layout, (name, inode, gate.durable_end, end))
+        raise
     if any((name, inode) == doubt[:2] for doubt in _told(layout)):
         raise OSError(errno.EIO, "a sync of the file has failed")
+
+
+def _tell(layout: Layout, doubt: Doubt) -> None:
+    name, inode, start, end = doubt
+    mark = f"doubt.{name}.{inode}.{start}-{end}"
+    with contextlib.suppress(OSError):  # at least this process knows
+        layout.create(os.path.join(layout.state_path, mark)).close()
 
 
 def _told(layout: Layout) -> Iterator[Doubt]:

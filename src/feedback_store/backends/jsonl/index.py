@@ -15,8 +15,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import TypeAlias
 
-from feedback_store.backends.jsonl.disk import Disk, File, Readable
-from feedback_store.backends.jsonl.doubts import sync_undoubted
+from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, joined, parse_run
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.records import Records
@@ -31,6 +30,9 @@ _FAN_IN = 4
 
 Identify: TypeAlias = Callable[[int], bytes | None]
 """Gives the identity of a data file up to a byte, or None when it is shorter than that."""
+
+Settle: TypeAlias = Callable[[], None]
+"""Makes all lines that are known durable, or raises `OSError`: no run may outlive its lines."""
 
 
 class Tail:
@@ -54,14 +56,13 @@ class Index:
         end: the byte up to which lines are known.
     """
 
-    def __init__(self, layout: Layout, name: str, reading: bytes, file: Readable) -> None:
+    def __init__(self, layout: Layout, name: str, reading: bytes, settle: Settle) -> None:
         self._layout = layout
         self._disk = layout.disk
         self._folder = layout.index_path
         self._name = name
         self._reading = reading
-        self._file = file
-        self.syncs = True  # not while a replacement is written: its own sync must see the failure
+        self._settle = settle
         self._runs: list[Run] = []
         self._tail = Tail()
         self._persistent = True
@@ -187,9 +188,7 @@ class Index:
         body = memoryview(data)
         if self._persistent:
             try:
-                # Else a run could outlive, at a power cut, the lines that it is of.
-                if self.syncs:
-                    sync_undoubted(self._layout, self._name, self._file)
+                self._settle()
                 body = self._save(path, data).map()
             except FileNotFoundError:
                 pass  # no writer has made the folder of the index yet

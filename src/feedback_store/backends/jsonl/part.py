@@ -13,6 +13,7 @@ from datetime import tzinfo
 from typing import TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
+from feedback_store.backends.jsonl.doubts import sync_undoubted
 from feedback_store.backends.jsonl.index import Index
 from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
@@ -48,18 +49,12 @@ class Part:
         index: where its lines are.
         gate: through which its syncs go.
         writer: the file, open for appending, once this process has written to it.
-        named: whether this process has seen its name become durable: who put the file in place may
-            have died before it came to that.
+        named: whether this process has seen its name become durable: its maker may have died.
         distrusted: whether a line was not where it should be, so that all must be read anew.
     """
 
     def __init__(
-        self,
-        layout: Layout,
-        name: MonthName,
-        path: str,
-        file: Readable,
-        naive_tz: tzinfo,
+        self, layout: Layout, name: MonthName, path: str, file: Readable, naive_tz: tzinfo
     ) -> None:
         self.name = name
         self.path = path
@@ -74,7 +69,11 @@ class Part:
         self._known_bytes = b""
         self._rest = b""
         reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
-        self.index = Index(layout, name.name, reading, file)
+        self.index = Index(layout, name.name, reading, self._settle)
+
+    def _settle(self) -> None:
+        file = self.writer or self.file
+        sync_undoubted(self._layout, self.name.name, self.gate, file, self.known_end)
 
     def load(self) -> None:
         """Take what the index on disk knows, and read the rest."""

@@ -37,7 +37,6 @@ class Replacement:
         self.part: Part | None = None
         if name.plain:
             self.part = like.sibling(name, self.path, self._file)
-            self.part.index.syncs = False
 
     def _own(self, owner: tuple[int, int]) -> None:
         if self._file.status().owner == owner:
@@ -72,12 +71,14 @@ class Replacement:
             DurabilityError: the sync failed; the month is as it was.
         """
         self._write()
-        if self.part is not None:
-            self.part.index.flush(self.part.identify)
         try:
             self._file.sync(rights=rights)
+            if self.part is not None:
+                self.part.gate.note_durable(self.part.index.end)
         except OSError as error:
             raise sync_failed(error, self.temporary) from error
+        if self.part is not None:
+            self.part.index.flush(self.part.identify)
 
     def finish(self) -> None:
         """End the compression, where there is one, and make everything durable."""

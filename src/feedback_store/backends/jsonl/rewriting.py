@@ -186,8 +186,7 @@ class Rewriter:
         for part in before:
             discard_doubts(self._layout, part.name.name)
         if new.part is not None and new.part.index.end:
-            new.part.gate.durable_end = new.part.index.end
-            new.part.named = new.part.index.syncs = True
+            new.part.named = True
             self._folder.adopt(new.part)
 
     def _replace(self, new: Replacement, before: list[Part]) -> None:  # noqa: ARG002  # for those who exchange

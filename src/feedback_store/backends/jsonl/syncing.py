@@ -43,6 +43,17 @@ class SyncGate:
             covered = self._written_end
         self._run(file, covered)
 
+    def note_durable(self, end: int) -> None:
+        """Take note that the caller has made everything before ``end`` durable.
+
+        Raises:
+            OSError: a sync failed before, so that its own success means nothing.
+        """
+        with self._changed:
+            if self._error is not None:
+                raise self._error
+            self.durable_end = max(self.durable_end, end)
+
     def _run(self, file: Readable, covered: int) -> None:
         error = None
         try:
