@@ -12,8 +12,8 @@ from subject import FOLDER, open_store
 from feedback_store import FeedbackEntry, decode, encode
 from feedback_store.backends.jsonl import JsonlStore, beside
 from feedback_store.backends.jsonl.beside import BesideOlderWriterStore
-from feedback_store.backends.jsonl.failures import worded
 from feedback_store.backends.jsonl.layout import write_all
+from feedback_store.failures import worded
 from feedback_store.testing.simulation import (
     Actor,
     Add,

@@ -12,11 +12,12 @@ from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import is_older_layout, is_temporary, temporary_name
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.quarantine import Quarantine
-from feedback_store.backends.jsonl.records import hash_of, stamp_of
+from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.codec import format_time
 from feedback_store.errors import FeedbackStoreError, InvalidEntryError
 from feedback_store.query import Order, Query
 from feedback_store.report import Check, CheckReport, Status
+from feedback_store.stamps import stamp_of
 
 _LINES_SHOWN = 10
 

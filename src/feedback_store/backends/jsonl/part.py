@@ -19,10 +19,11 @@ from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading, between_nuls
 from feedback_store.backends.jsonl.naming import MonthName
-from feedback_store.backends.jsonl.records import NewLine, Records, hash_of, stamp_of
+from feedback_store.backends.jsonl.records import NewLine, Records, hash_of
 from feedback_store.backends.jsonl.syncing import SyncGate
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
+from feedback_store.stamps import stamp_of
 
 logger = logging.getLogger("feedback_store.jsonl")
 

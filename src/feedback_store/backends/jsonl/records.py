@@ -6,26 +6,17 @@ hold a million lines in 28 MB, and are written to and mapped from disk as they a
 
 import hashlib
 from array import array
-from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 NewLine: TypeAlias = tuple[int, int, int, int, int]
 """A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
 line that it supersedes, 0 when there is none."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
 
 def hash_of(id: str) -> int:
     """Return 64 bits of the id's BLAKE2b hash: the same in every process, unlike ``hash()``."""
     digest = hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
-
-
-def stamp_of(time: datetime) -> int:
-    """Return a time as microseconds since 1970."""
-    return (time - _EPOCH) // _MICROSECOND
 
 
 class Records:

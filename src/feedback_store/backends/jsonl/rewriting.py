@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from feedback_store.backends.jsonl import scanning
 from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.doubts import discard_doubts
-from feedback_store.backends.jsonl.failures import sync_failed
 from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.index import discard_runs
 from feedback_store.backends.jsonl.layout import Layout
@@ -24,6 +23,7 @@ from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.replacement import Replacement
 from feedback_store.errors import LockTimeoutError, StoreUnavailableError
+from feedback_store.failures import sync_failed
 from feedback_store.report import CompactReport
 
 _TRIES = 100

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.part import Part
-from feedback_store.backends.jsonl.records import Records, stamp_of
+from feedback_store.backends.jsonl.records import Records
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
 from feedback_store.query import Query
+from feedback_store.stamps import stamp_of
 from feedback_store.store import descending
 
 WINDOW_BYTES = 1 << 18

@@ -12,9 +12,7 @@ from typing import Literal, TypeVar
 from feedback_store.backends.jsonl import checking, scanning
 from feedback_store.backends.jsonl.disk import Disk, Readable
 from feedback_store.backends.jsonl.doubts import Doubts
-from feedback_store.backends.jsonl.failures import sync_failed, worded
 from feedback_store.backends.jsonl.folder import Folder
-from feedback_store.backends.jsonl.forking import watch_forks
 from feedback_store.backends.jsonl.home import Home
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.locking import WriteLock
@@ -27,6 +25,8 @@ from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreClosedError
+from feedback_store.failures import sync_failed, worded
+from feedback_store.forking import watch_forks
 from feedback_store.operations import not_found
 from feedback_store.query import Query
 from feedback_store.report import CheckReport, CompactReport

@@ -15,8 +15,9 @@ from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import plain_name
 from feedback_store.backends.jsonl.part import Part
-from feedback_store.backends.jsonl.records import NewLine, stamp_of
+from feedback_store.backends.jsonl.records import NewLine
 from feedback_store.entry import FeedbackEntry
+from feedback_store.stamps import stamp_of
 
 _PAUSE_S = 0.001
 
