@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks [growth] [--quick] [--write]``."""
+"""The command: ``python -m benchmarks [growth | million] [--quick] [--write]``."""
 
 import argparse
 import tempfile
@@ -10,8 +10,9 @@ from benchmarks.crew import ROOT
 from benchmarks.entries import DataSet
 from benchmarks.growth import GrowthScale, measure_growth
 from benchmarks.machine import facts, sync_seconds
-from benchmarks.results import comparison
-from benchmarks.rows import chosen, measure
+from benchmarks.results import choice, comparison, ours
+from benchmarks.rows import DECIDING, READING, chosen, measure, of_ours
+from benchmarks.subjects import OURS
 from benchmarks.suite import Bench, Scale
 
 
@@ -20,30 +21,35 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("comparison", "growth"),
+        choices=("comparison", "growth", "million"),
         default="comparison",
-        help="stores beside each other (the default), or a small store beside a large one",
+        help="stores beside each other (the default), a small store beside a large one, or what "
+        "is read from a million entries",
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="less of everything, in two minutes")
     pace.add_argument("--smoke", action="store_true", help="next to nothing, to see that it works")
     parser.add_argument("--size", type=int, help="entries in a store (growth: the large one)")
-    parser.add_argument("--months", type=int, default=3, help="months that they are spread over")
+    parser.add_argument("--months", type=int, help="months that they are spread over")
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
     parser.add_argument("--only", nargs="+", default=[], help="words in the titles of the rows")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; build/ unless given")
     parser.add_argument("--write", action="store_true", help="put the result into the docs")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.write and options.only:
+        parser.error("the docs take all rows: --write goes without --only")
+    return options
 
 
 def _scale(options: argparse.Namespace) -> Scale:
-    pace = (100_000, 3, 4_000, 1.0)
+    large = options.what == "million"
+    pace = (1_000_000 if large else 100_000, 3, 4_000, 1.0)
     if options.quick:
-        pace = (10_000, 3, 1_000, 0.3)
+        pace = (100_000 if large else 10_000, 3, 1_000, 0.3)
     if options.smoke:
         pace = (300, 1, 20, 0.05)
     size, rounds, operations, seconds = pace
-    data = DataSet(options.size or size, options.months)
+    data = DataSet(options.size or size, options.months or (36 if large else 3))
     return Scale(data, options.rounds or rounds, operations, seconds)
 
 
@@ -58,42 +64,66 @@ def _growth_scale(options: argparse.Namespace) -> GrowthScale:
     return GrowthScale((small, options.size or size), options.rounds or blocks, operations)
 
 
-def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> str:
-    before = sync_seconds(folder)
-    bench = Bench(folder, scale)
+def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> dict[str, str]:
+    bench, before = Bench(folder, scale), sync_seconds(folder)
     bench.build()
-    measured = comparison(measure(bench, chosen(words)))
+    measured = measure(bench, chosen(words))
+    deciding = [m for m in measured if m.title in DECIDING]
+    told = facts(before, sync_seconds(folder))
+    return {
+        "comparison": f"{comparison(measured)}\n\n{_note(scale)}. Measured with {told}",
+        "choice": f"{choice(deciding)}\n\n{_setting(scale)}; medians. Measured with {told}",
+    }
+
+
+def _read_million(folder: Path, scale: Scale) -> dict[str, str]:
+    bench, before = Bench(folder, scale), sync_seconds(folder)
+    bench.build(OURS, written=False)
+    measured = measure(bench, of_ours(READING))
+    told = facts(before, sync_seconds(folder))
+    return {"million": f"{ours(measured)}\n\n{_note(scale)}. Measured with {told}"}
+
+
+def _setting(scale: Scale) -> str:
     data = scale.data
-    setting = (
-        f"{data.size:,} entries over {data.months} months, {scale.rounds} round(s); "
-        "median (smallest to largest)"
-    )
-    return f"{measured}\n\n{setting}. Measured with {facts(before, sync_seconds(folder))}"
+    return f"{data.size:,} entries over {data.months} months, {scale.rounds} round(s)"
 
 
-def _grow(folder: Path, scale: GrowthScale) -> str:
+def _note(scale: Scale) -> str:
+    return f"{_setting(scale)}; median (smallest to largest)"
+
+
+def _grow(folder: Path, scale: GrowthScale) -> dict[str, str]:
     before = sync_seconds(folder)
     measured = measure_growth(folder, scale)
     setting = f"{scale.blocks} blocks of {scale.operations} at each size, in alternation"
     note = (
         "the median of all blocks' medians (smallest to largest), and of the ratios of neighbours"
     )
-    return f"{measured}\n\n{setting}; {note}. Measured with {facts(before, sync_seconds(folder))}"
+    told = facts(before, sync_seconds(folder))
+    return {"growth": f"{measured}\n\n{setting}; {note}. Measured with {told}"}
+
+
+def _measured(options: argparse.Namespace, folder: Path) -> dict[str, str]:
+    """Return the sections of the docs that were measured, by their names."""
+    if options.what == "growth":
+        return _grow(folder, _growth_scale(options))
+    if options.what == "million":
+        return _read_million(folder, _scale(options))
+    return _compare(folder, _scale(options), options.only)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print the table, and put it into the docs when asked to."""
+    """Measure, print the tables, and put them into the docs when asked to."""
     options = _options(arguments)
     parent = options.folder or ROOT / "build"
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent.resolve()) as made:
-        if options.what == "growth":
-            text = _grow(Path(made), _growth_scale(options))
-        else:
-            text = _compare(Path(made), _scale(options), options.only)
-    print(text)
+        sections = _measured(options, Path(made))
+    print("\n\n".join(sections.values()))
     if options.write:
-        page.write(options.what, text)
+        for section, text in sections.items():
+            page.write(section, text)
 
 
 if __name__ == "__main__":

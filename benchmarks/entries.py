@@ -79,6 +79,11 @@ def id_of(i: int) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+def timestamp_of(time: datetime) -> str:
+    """Return a time in UTC as entries tell it; such strings sort as their times do."""
+    return f"{time.isoformat(timespec='milliseconds')[:23]}Z"
+
+
 def mapping_of(i: int, time: datetime) -> dict[str, Any]:
     """Return entry number ``i`` as a plain dictionary, in the order of its JSON."""
     chance = i * _PRIME % 2**32
@@ -95,7 +100,7 @@ def mapping_of(i: int, time: datetime) -> dict[str, Any]:
         "question": _text(chance, 40 + chance % 120) + "?",
         "answer": _text(chance >> 3, 107 + (chance >> 7) % 340) + ".",
         "rating": 0 if chance % 10 < 4 else 1,
-        "timestamp": f"{time.isoformat(timespec='milliseconds')[:23]}Z",
+        "timestamp": timestamp_of(time),
         "sources": [_source(chance, k) for k in range(2 + chance % 3)],
         "metadata": metadata,
     }

@@ -15,6 +15,7 @@ import attrs
 
 from benchmarks.crew import Worker
 from benchmarks.results import table
+from benchmarks.subjects import OURS, TITLES
 
 
 @attrs.frozen
@@ -35,10 +36,10 @@ class GrowthScale:
 class _Store:
     """A store of one size, with a process that writes and one that only reads."""
 
-    def __init__(self, folder: Path, size: int, stack: ExitStack) -> None:
+    def __init__(self, name: str, folder: Path, size: int, stack: ExitStack) -> None:
         self.size = size
         self._next = size
-        self._session = {"name": "jsonl", "folder": folder, "size": size, "months": 1}
+        self._session = {"name": name, "folder": folder, "size": size, "months": 1}
         with Worker(**self._session) as builder:
             builder.call("build")
         self._writer = stack.enter_context(Worker(**self._session))
@@ -80,6 +81,19 @@ class _Store:
                 each.append(float(fresh.call("cold_get", i=i)["seconds"]))
         return each
 
+    def page(self, count: int) -> list[float]:
+        return _each(self._writer.call("repeat", verb="page", times=count, seconds=_ENOUGH_S))
+
+    def stats(self, count: int) -> list[float]:
+        return _each(self._writer.call("repeat", verb="stats", times=count, seconds=_ENOUGH_S))
+
+    def admin(self, count: int) -> list[float]:
+        self._prepared(count)
+        return _each(self._writer.call("each_add_then_admin", seconds=_ENOUGH_S))
+
+
+_ENOUGH_S = 60.0
+"""No block is cut short."""
 
 _OPERATIONS: dict[str, Callable[[_Store, int], list[float]]] = {
     "durable add": _Store.add,
@@ -89,6 +103,14 @@ _OPERATIONS: dict[str, Callable[[_Store, int], list[float]]] = {
     "get after another process's add": _Store.read_foreign,
     "get, cold: open and answer": _Store.cold_get,
 }
+_QUESTIONS: dict[str, Callable[[_Store, int], list[float]]] = {
+    "filtered page and total, warm": _Store.page,
+    "statistics, warm": _Store.stats,
+    "page and statistics after a durable add": _Store.admin,
+}
+"""What `JsonlStore` answers by reading the entries: there it grows with them."""
+
+_MEASURED = {"jsonl": _OPERATIONS, "sqlitestore": _OPERATIONS | _QUESTIONS}
 
 _Blocks = dict[int, list[list[float]]]
 
@@ -99,13 +121,22 @@ def _each(answer: dict[str, Any]) -> list[float]:
 
 def measure_growth(folder: Path, scale: GrowthScale) -> str:
     """Return the table of all operations at both sizes."""
-    with ExitStack() as stack:
-        stores = [_Store(folder / str(size), size, stack) for size in scale.sizes]
-        print("built both stores", file=sys.stderr)
-        rows = [_row(title, _blocks(stores, work, scale)) for title, work in _OPERATIONS.items()]
+    rows = [row for name in OURS for row in _rows(name, folder / name, scale)]
     sizes = [f"{size:,} entries, µs" for size in scale.sizes]
-    header = ["operation", *sizes, "ratio", "slowest at each size, ms"]
-    return table(header, rows, text_columns=1)
+    header = ["store", "operation", *sizes, "ratio", "slowest at each size, ms"]
+    return table(header, rows, text_columns=2)
+
+
+def _rows(name: str, folder: Path, scale: GrowthScale) -> list[list[str]]:
+    """Measure one of ours."""
+    rows: list[list[str]] = []
+    with ExitStack() as stack:
+        stores = [_Store(name, folder / str(size), size, stack) for size in scale.sizes]
+        print(f"built both stores: {TITLES[name]}", file=sys.stderr)
+        for title, work in _MEASURED[name].items():
+            rows.append([TITLES[name], *_row(title, _blocks(stores, work, scale))])
+            print(f"measured: {title}", file=sys.stderr)
+    return rows
 
 
 def _blocks(

@@ -2,15 +2,24 @@
 
 from pathlib import Path
 
-PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "speed.md"
+_DOCS = Path(__file__).parent.parent / "docs"
+_SPEED = _DOCS / "explanation" / "speed.md"
+PAGES = {
+    "comparison": _SPEED,
+    "choice": _DOCS / "how-to" / "choose-where-it-lives.md",
+    "growth": _SPEED,
+    "million": _SPEED,
+}
+"""The page that each section is on."""
 
 
-def write(section: str, text: str, page: Path = PAGE) -> None:
-    """Replace what stands between the markers of a section.
+def write(section: str, text: str, page: Path | None = None) -> None:
+    """Replace what stands between the markers of a section, on its page unless told another.
 
     Raises:
         ValueError: the page has no such section.
     """
+    page = page or PAGES[section]
     begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
     before, found, rest = page.read_text("utf-8").partition(begin)
     _, found_end, after = rest.partition(end)

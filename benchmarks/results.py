@@ -5,10 +5,7 @@ from statistics import median
 
 import attrs
 
-from benchmarks.subjects import NAMES, TITLES
-
-OURS = NAMES[-1]
-PEERS = NAMES[1:-1]
+from benchmarks.subjects import NAMES, OURS, PEERS, TITLES
 
 
 @attrs.frozen
@@ -31,9 +28,7 @@ class Unit:
 
     def show(self, value: float) -> str:
         """Return a value in three digits."""
-        value *= self.scale
-        digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-        return f"{value:,.{digits}f}"
+        return _rounded(value * self.scale)
 
 
 PER_SECOND = Unit("/s", more_is_better=True)
@@ -62,18 +57,22 @@ class Measurement:
         sign = 1 if self.unit.more_is_better else -1
         return max(peers, key=lambda name: sign * median(self.values[name]), default=None)
 
-    def ratio_to(self, other: str | None) -> float | None:
+    def ratio(self, name: str, other: str | None) -> str:
         """Return the median of the rounds' ratios: what drifts in both, cancels."""
         if other is None or not (theirs := self.values.get(other)):
-            return None
-        pairs = zip(self.values[OURS], theirs, strict=True)
-        return median(self.unit.ratio(ours, value) for ours, value in pairs)
+            return ""
+        pairs = zip(self.values[name], theirs, strict=True)
+        return _rounded(median(self.unit.ratio(ours, value) for ours, value in pairs))
 
-    def cells(self) -> list[str]:
-        """Return the row of the table."""
-        shown = [self._shown(name) for name in NAMES]
-        peer, limit = self.ratio_to(self.best_peer()), self.ratio_to("limit")
-        return [self.title, self.unit.name, *shown, *(_times(r) for r in (peer, limit))]
+    def cells(self, names: Sequence[str], pairs: Sequence[tuple[str, str | None]]) -> list[str]:
+        """Return a row: what subjects reached, and how pairs of them compare."""
+        shown = [self._shown(name) for name in names]
+        return [self.title, self.unit.name, *shown, *(self.ratio(*pair) for pair in pairs)]
+
+    def in_short(self, name: str) -> str:
+        """Return the median of a subject, with its unit."""
+        shown = self.unit.show(median(self.values[name]))
+        return f"{shown}{'' if self.unit.name.startswith('/') else ' '}{self.unit.name}"
 
     def _shown(self, name: str) -> str:
         if not (values := self.values.get(name)):
@@ -82,8 +81,9 @@ class Measurement:
         return f"{show(median(values))} ({show(min(values))} to {show(max(values))})"
 
 
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}"
+def _rounded(value: float) -> str:
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:,.{digits}f}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int) -> str:
@@ -95,5 +95,27 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: in
 def comparison(measurements: Sequence[Measurement]) -> str:
     """Return the table of all subjects."""
     titles = [TITLES[name] for name in NAMES]
-    header = ["operation", "unit", *titles, "ours : best peer", "ours : limit"]
-    return table(header, [m.cells() for m in measurements], text_columns=2)
+    ratios = [f"{TITLES[ours]} : {other}" for other in ("best peer", "limit") for ours in OURS]
+    rows = [
+        m.cells(NAMES, [(ours, other) for other in (m.best_peer(), "limit") for ours in OURS])
+        for m in measurements
+    ]
+    return table(["operation", "unit", *titles, *ratios], rows, text_columns=2)
+
+
+def ours(measurements: Sequence[Measurement]) -> str:
+    """Return the table of our stores alone."""
+    titles = [TITLES[name] for name in OURS]
+    rows = [m.cells(OURS, [_SECOND_TO_FIRST]) for m in measurements]
+    return table(["operation", "unit", *titles, _RATIO_OF_OURS], rows, text_columns=2)
+
+
+def choice(measurements: Sequence[Measurement]) -> str:
+    """Return the same without the spread, for a page that is no report."""
+    header = ["operation", *(TITLES[name] for name in OURS), _RATIO_OF_OURS]
+    rows = [[m.title, *map(m.in_short, OURS), m.ratio(*_SECOND_TO_FIRST)] for m in measurements]
+    return table(header, rows, text_columns=1)
+
+
+_SECOND_TO_FIRST = (OURS[1], OURS[0])
+_RATIO_OF_OURS = " : ".join(TITLES[name] for name in _SECOND_TO_FIRST)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from benchmarks.results import BYTES, MEGABYTES, MILLISECONDS, PER_SECOND, Measurement, Unit
-from benchmarks.subjects import NAMES
+from benchmarks.subjects import NAMES, OURS, PEERS
 from benchmarks.suite import Bench
 
-_STORES = ("naive", "sqlite", "jsonl")
-_FILES = ("sqlite", "jsonl")
+_STORES = PEERS + OURS
+_FILES = ("sqlite", *OURS)
 
 
 @attrs.frozen
@@ -57,11 +57,69 @@ ROWS = (
     Row("scan, keep nothing", MILLISECONDS, lambda b, name: b.once(name, "scan", "seconds")),
     Row("scan: peak memory", MEGABYTES, lambda b, name: b.once(name, "scan", "peak_bytes")),
     Row("count, cold", MILLISECONDS, lambda b, name: b.once(name, "count", "seconds"), _STORES),
-    Row("stats, cold", MILLISECONDS, lambda b, name: b.once(name, "stats", "seconds"), _STORES),
+    Row(
+        "filtered page and total, warm", MILLISECONDS, lambda b, name: b.warm(name, "page"), _STORES
+    ),
+    Row(
+        "filtered page and total, cold",
+        MILLISECONDS,
+        lambda b, name: b.once(name, "page", "seconds"),
+        _STORES,
+    ),
+    Row("statistics, warm", MILLISECONDS, lambda b, name: b.warm(name, "stats"), _STORES),
+    Row(
+        "statistics, cold",
+        MILLISECONDS,
+        lambda b, name: b.once(name, "stats", "seconds"),
+        _STORES,
+    ),
+    Row(
+        "page and statistics after a durable add",
+        MILLISECONDS,
+        lambda b, name: b.read_admin_page(name),
+        _STORES,
+    ),
+    Row("text search, page of 50", MILLISECONDS, lambda b, name: b.warm(name, "search"), _STORES),
     Row("compact after updates", MILLISECONDS, lambda b, name: b.compact(name), _FILES),
     Row("bytes per entry on disk", BYTES, lambda b, name: b.bytes_per_entry(name)),
     Row("import", MILLISECONDS, lambda b, name: b.import_seconds(name)),
 )
+
+
+DECIDING = (
+    "durable add, 1 thread",
+    "durable add, 8 threads",
+    "bulk import into an empty store",
+    "durable update",
+    "get, warm",
+    "scan, keep nothing",
+    "filtered page and total, warm",
+    "statistics, warm",
+    "page and statistics after a durable add",
+    "text search, page of 50",
+    "bytes per entry on disk",
+)
+"""What somebody looks at who chooses between our stores."""
+
+READING = (
+    "get, warm",
+    "get, cold: open and answer",
+    "scan, keep nothing",
+    "scan: peak memory",
+    "count, cold",
+    "filtered page and total, warm",
+    "filtered page and total, cold",
+    "statistics, warm",
+    "statistics, cold",
+    "text search, page of 50",
+    "bytes per entry on disk",
+)
+"""What is measured in a large store, which is only read."""
+
+
+def of_ours(titles: Sequence[str]) -> list[Row]:
+    """Return rows by their titles, for our stores alone."""
+    return [attrs.evolve(row, names=OURS) for row in ROWS if row.title in titles]
 
 
 def chosen(words: Sequence[str]) -> list[Row]:

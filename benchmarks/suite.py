@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -18,6 +19,7 @@ _IMPORTS = {
     "naive": "import fcntl, json, os",
     "sqlite": "import json, sqlite3",
     "jsonl": "import feedback_store",
+    "sqlitestore": "import feedback_store.backends.sqlite",
 }
 _TIMED = "import sys, time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 _READS = 4
@@ -63,12 +65,13 @@ class Bench:
         self._next = scale.data.size
         self._names = count()
 
-    def build(self) -> None:
-        """Make two folders a subject: one is only read, the other is written to."""
-        for name in NAMES:
+    def build(self, names: Sequence[str] = NAMES, *, written: bool = True) -> None:
+        """Make folders of subjects: one that is only read, and one that is written to if asked."""
+        for name in names:
             with self._worker(name, self._of("read", name)) as worker:
                 worker.call("build")
-            self._copy(name, self._of("write", name))
+            if written:
+                self._copy(name, self._of("write", name))
 
     def _of(self, kind: str, name: str) -> Path:
         return self._folder / kind / name
@@ -139,6 +142,14 @@ class Bench:
             ids = list(range(numbers["first"], numbers["first"] + _READS))
             return float(median(worker.call("each_add_then_get", ids=ids)["each"]))
 
+    def read_admin_page(self, name: str) -> float:
+        """Return the seconds of a page and statistics right after a durable add."""
+        with self._worker(name, self._of("write", name)) as worker:
+            worker.call("once", verb="page")
+            worker.call("prepare", **self._numbers(self.scale.operations))
+            answer = worker.call("each_add_then_admin", seconds=self.scale.seconds)
+            return float(median(answer["each"]))
+
     def read_foreign_write(self, name: str) -> float:
         """Return the seconds of a get right after another process's durable add."""
         session = self._session(name, self._of("write", name))
@@ -151,6 +162,12 @@ class Bench:
                 writer.call("each_add")
                 each.extend(reader.call("get_new", ids=[numbers["first"]])["each"])
         return median(each)
+
+    def warm(self, name: str, verb: str) -> float:
+        """Return the seconds of a verb that reads, in a process that has called it before."""
+        told = {"times": self.scale.operations, "seconds": self.scale.seconds}
+        with self._worker(name, self._of("read", name)) as worker:
+            return float(median(worker.call("repeat", verb=verb, **told)["each"]))
 
     def once(self, name: str, verb: str, told: str) -> float:
         """Return what a new process tells of one call of a verb that reads."""

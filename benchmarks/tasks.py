@@ -122,6 +122,31 @@ class Session:
         id = id_of(i * _STRIDE % self._data.size)
         return {"seconds": _seconds(lambda: self._subject.get(id))}
 
+    def each_add_then_admin(self, seconds: float) -> dict[str, Any]:
+        """Add what is prepared, and read page and statistics; tell the seconds of each reading."""
+        each: list[float] = []
+        deadline = time.monotonic() + seconds
+        for entry in self._prepared:
+            self._subject.add(entry)
+            each.append(_seconds(self._read_admin_page))
+            if time.monotonic() > deadline:
+                break
+        return {"each": each}
+
+    def _read_admin_page(self) -> None:
+        self._subject.page()
+        self._subject.stats()
+
+    def repeat(self, verb: str, times: int, seconds: float) -> dict[str, Any]:
+        """Call a verb without arguments again and again; tell the seconds of each but the first."""
+        call: Callable[[], object] = getattr(self._subject, verb)
+        call()
+        each: list[float] = []
+        deadline = time.monotonic() + seconds
+        while len(each) < times and (not each or time.monotonic() < deadline):
+            each.append(_seconds(call))
+        return {"each": each}
+
     def once(self, verb: str) -> dict[str, Any]:
         """Call a verb without arguments; tell the seconds and the process's peak memory."""
         call: Callable[[], object] = getattr(self._subject, verb)

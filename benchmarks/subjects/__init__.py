@@ -4,14 +4,18 @@ import importlib
 
 from benchmarks.subjects.base import Subject
 
-NAMES = ("limit", "naive", "sqlite", "jsonl")
+NAMES = ("limit", "naive", "sqlite", "jsonl", "sqlitestore")
 """The subjects, ours last."""
+
+PEERS = ("naive", "sqlite")
+OURS = ("jsonl", "sqlitestore")
 
 TITLES = {
     "limit": "limit",
     "naive": "naive JSONL",
     "sqlite": "sqlite3, tuned",
     "jsonl": "JsonlStore",
+    "sqlitestore": "SqliteStore",
 }
 
 

@@ -2,7 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+
+class Found(NamedTuple):
+    """A page of an answer.
+
+    Attributes:
+        total: how many entries match in all.
+        entries: the first of them.
+    """
+
+    total: int
+    entries: Sequence[Any]
 
 
 class Subject:
@@ -50,7 +62,18 @@ class Subject:
         raise NotImplementedError
 
     def stats(self) -> object:
-        """Return totals, ratings by month, and entries by issue."""
+        """Return all that `feedback_store.Stats` tells."""
+        raise NotImplementedError
+
+    def page(self) -> Found:
+        """Return the newest negative entries with an issue of some days, and how many there are.
+
+        What is asked for stands in `benchmarks.asked`, as for a search.
+        """
+        raise NotImplementedError
+
+    def search(self) -> Found:
+        """Return the newest entries with a text in them, and how many there are."""
         raise NotImplementedError
 
     def compact(self) -> None:

@@ -3,13 +3,15 @@
 import fcntl
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from benchmarks.subjects.base import Subject
+from benchmarks import asked
+from benchmarks.entries import timestamp_of
+from benchmarks.subjects.base import Found, Subject
+from benchmarks.subjects.counts import Counts
 
 Entry = dict[str, Any]
 
@@ -73,8 +75,7 @@ class Measured(Subject):
 
     def _entries(self) -> Iterator[Entry]:
         for path in self._files():
-            with path.open(encoding="utf-8") as file:
-                yield from map(json.loads, file)
+            yield from _lines(path)
 
     def load(self) -> Sequence[object]:
         """Read every line."""
@@ -90,9 +91,47 @@ class Measured(Subject):
 
     def stats(self) -> object:
         """Read every line, and count."""
-        ratings: Counter[tuple[str, float]] = Counter()
-        issues: Counter[str] = Counter()
+        counts = Counts()
         for entry in self._entries():
-            ratings[entry["timestamp"][:7], entry["rating"]] += 1
-            issues.update(entry["metadata"].get("issues", ()))
-        return ratings, issues
+            metadata, time, rating = entry["metadata"], entry["timestamp"], entry["rating"]
+            types = {source.get("type", "unknown") for source in entry["sources"]}
+            counts.count(time[:7], rating, types or {"unknown"}, metadata.get("response_time"))
+            counts.issues.update(set(metadata.get("issues", ())))
+            counts.first = min(counts.first or time, time)
+            counts.last = max(counts.last or time, time)
+        return counts
+
+    def page(self) -> Found:
+        """Read the months that it is about, and keep what matches."""
+        since, until = timestamp_of(asked.SINCE), timestamp_of(asked.UNTIL)
+        return _newest(
+            entry
+            for path in self._files()
+            if since[:7] <= path.stem[-7:] <= until[:7]
+            for entry in _lines(path)
+            if since <= entry["timestamp"] < until
+            and entry["rating"] is not None
+            and entry["rating"] < 0.5
+            and asked.ISSUE in entry["metadata"].get("issues", ())
+        )
+
+    def search(self) -> Found:
+        """Read every line, and keep what matches."""
+        wanted = asked.TEXT.lower()
+        return _newest(
+            entry
+            for entry in self._entries()
+            if wanted in entry["question"].lower()
+            or wanted in entry["answer"].lower()
+            or wanted in (entry["metadata"].get("explanation") or "").lower()
+        )
+
+
+def _newest(matching: Iterable[Entry]) -> Found:
+    entries = sorted(matching, key=lambda e: (e["timestamp"], e["message_id"]), reverse=True)
+    return Found(len(entries), entries[: asked.LIMIT])
+
+
+def _lines(path: Path) -> Iterator[Entry]:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)

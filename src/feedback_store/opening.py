@@ -25,8 +25,9 @@ def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStor
 
     Args:
         location: a path to a folder of month files, or a URL: ``jsonl:///relative/folder``,
-            ``jsonl:////absolute/folder``, ``mem://`` (in memory, for tests), or the scheme of
-            an installed backend.
+            ``jsonl:////absolute/folder``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
+            ``sqlite://`` or ``mem://`` (in memory, for tests), or the scheme of an installed
+            backend.
         **options: what the backend takes: see the class of the store. A folder of month files
             also takes ``beside_older_writer=True``, while an older service still writes there.
 
@@ -82,7 +83,19 @@ def path_of(url: str) -> str:
     return unquote(rest[3:])
 
 
-_OPENERS: dict[str, Callable[..., Store]] = {"jsonl": _open_jsonl, "mem": _open_memory}
+def _open_sqlite(url: str, **options: Any) -> Store:  # noqa: ANN401  # as above
+    from feedback_store.backends.sqlite import SqliteStore  # noqa: PLC0415  # only what is used
+
+    path = ":memory:" if url.partition(":")[2] in _IN_MEMORY else path_of(url)
+    return SqliteStore(path, **options)
+
+
+_IN_MEMORY = {"//", "///:memory:"}
+_OPENERS: dict[str, Callable[..., Store]] = {
+    "jsonl": _open_jsonl,
+    "mem": _open_memory,
+    "sqlite": _open_sqlite,
+}
 
 
 def _opener(scheme: str) -> Callable[..., Store]:

@@ -40,7 +40,7 @@ def on_store(
             options: dict[str, Any] = {
                 name: given.pop(name) for name in ("naive_tz", "durability") if name in taken
             }
-            with _opened(chosen, options) as opened:
+            with opened_store(chosen, options) as opened:
                 command(opened, **given)  # type: ignore[call-arg]  # click knows what there is
 
         taken: set[str] = set()
@@ -98,7 +98,7 @@ def _chosen_location(location: str | None, store: str | None, *, positional: boo
     return chosen
 
 
-def _opened(location: str, options: dict[str, Any]) -> FeedbackStore:
+def opened_store(location: str, options: dict[str, Any]) -> FeedbackStore:
     """Open the store, with those options that were given."""
     given = {name: value for name, value in options.items() if value is not None}
     try:

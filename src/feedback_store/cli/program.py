@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from feedback_store.cli.copying import copy
 from feedback_store.cli.entries import add, delete, get, update
 from feedback_store.cli.importing import import_
 from feedback_store.cli.listing import list_
@@ -124,5 +125,5 @@ def program() -> None:
     escape_what_cannot_be_encoded()
 
 
-for _command in (add, import_, get, list_, stats, update, delete, compact, check):
+for _command in (add, import_, copy, get, list_, stats, update, delete, compact, check):
     program.add_command(_command)

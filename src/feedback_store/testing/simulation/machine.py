@@ -193,7 +193,7 @@ class Machine:
     # ----------------------------------------------------------------------------- bytes
 
     def write(self, inode: Inode, change: Data, path: str) -> None:
-        """Change the bytes of a file."""
+        """Append to a file, or cut it."""
         before = inode.data or b""
         if change.data is None:
             inode.data = before[: change.offset].ljust(change.offset, b"\0")

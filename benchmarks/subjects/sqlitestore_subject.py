@@ -1,0 +1,11 @@
+"""Our SQLite file."""
+
+from benchmarks.subjects.ours import Durability, Ours
+from feedback_store.backends.sqlite import SqliteStore
+
+
+class Measured(Ours):
+    """`SqliteStore`."""
+
+    def _opened(self, durability: Durability) -> SqliteStore:
+        return SqliteStore(self.folder / "feedback.db", durability=durability)

@@ -1,0 +1,101 @@
+"""A query as SQL: every condition of it, so that what comes back is exactly what matches."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import attrs
+
+from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE
+from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable
+from feedback_store.query import Query
+from feedback_store.stamps import stamp_of
+
+FOLDED = "(SELECT value FROM state WHERE key = 'folded')"
+
+
+BY_NUMBER = "NOT INDEXED"
+"""Keeps SQLite from an index where a few rows are wanted by their numbers: it cannot know."""
+
+_HAS_LABEL = f"""
+CASE WHEN entry.n <= {FOLDED} THEN EXISTS (
+  SELECT 1 FROM label
+  WHERE label.name IN (SELECT k FROM name WHERE kind = ? AND text IN ({{marks}}))
+    AND label.class = entry.class AND label.stamp = entry.stamp AND label.n = entry.n
+) ELSE holds(?, entry.body) END"""  # noqa: S608  # its values are bound
+
+
+def times(query: Query) -> tuple[int | None, int | None]:
+    """Return the first stamp that a query takes, and the one after the last; None for no bound."""
+    since = None if query.since is None else stamp_of(query.since)
+    until = None if query.until is None else stamp_of(query.until)
+    return since, until
+
+
+def labelled(query: Query) -> tuple[int, tuple[str, ...]] | None:
+    """Return kind and texts when the query asks for one kind of label, time and rating only."""
+    plain = attrs.evolve(query, since=None, until=None, rating=None, order=None)
+    for kind, texts, rest in (
+        (ISSUE, query.issues, attrs.evolve(plain, issues=())),
+        (SOURCE_TYPE, query.source_types, attrs.evolve(plain, source_types=())),
+    ):
+        if texts and rest.is_empty:
+            return kind, tuple(dict.fromkeys(texts))
+    return None
+
+
+def timed(query: Query) -> bool:
+    """Say whether the query asks for time and rating only."""
+    return attrs.evolve(query, since=None, until=None, rating=None, order=None).is_empty
+
+
+class Where:
+    """The condition of a query on rows of ``entry``.
+
+    Attributes:
+        values: the values that it takes.
+    """
+
+    def __init__(self, query: Query, tests: Tests, stack: ExitStack) -> None:
+        """Word a query; what it asks of Python is known while the stack is open."""
+        self._parts: list[str] = []
+        self.values: list[Any] = []
+        self._say_columns(query)
+        for kind, texts, same in (
+            (ISSUE, query.issues, Query(issues=query.issues)),
+            (SOURCE_TYPE, query.source_types, Query(source_types=query.source_types)),
+        ):
+            if texts:
+                key = stack.enter_context(tests.known(same.matches))
+                marks = ", ".join("?" * len(texts))
+                self._say(_HAS_LABEL.format(marks=marks), kind, *texts, key)
+        rest = Query(text=query.text, match=query.match)
+        if not rest.is_empty:
+            told = (value for value in query.match.values() if isinstance(value, str))
+            hint = max([query.text or "", *told], key=len)
+            self._say("holds(?, entry.body)", stack.enter_context(tests.known(rest.matches, hint)))
+
+    @property
+    def sql(self) -> str:
+        """The condition; true where nothing is asked."""
+        return " AND ".join(self._parts) or "1"
+
+    def _say(self, sql: str, *values: object) -> None:
+        self._parts.append(sql)
+        self.values.extend(bindable(v) if isinstance(v, str) else v for v in values)
+
+    def _say_columns(self, query: Query) -> None:
+        since, until = times(query)
+        for sql, value in (
+            ("entry.class = ?", None if query.rating is None else CLASS_OF[query.rating]),
+            ("entry.stamp >= ?", since),
+            ("entry.stamp < ?", until),
+            ("entry.conversation = ?", query.conversation_id),
+            ("entry.user = ?", query.user_id),
+            ("entry.explained = ?", query.has_explanation),
+        ):
+            if value is not None:
+                self._say(sql, value)
+        if (about := query.message_id) is not None:
+            self._say(
+                "(entry.message = ? OR (entry.id = ? AND entry.message IS NULL))", about, about
+            )

@@ -1,0 +1,111 @@
+"""Connections that readers borrow, and how all of them come to rest."""
+
+import sqlite3
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+Connection: TypeAlias = sqlite3.Connection
+
+_IDLE = 8
+"""Connections that are kept open for the next reader."""
+
+_PAUSE_S = 0.01
+
+
+class Holder(Protocol):
+    """Who keeps a connection between two calls: a scan that is not at its end."""
+
+    def settle(self) -> None:
+        """Take what is still to come into memory, and give the connection back."""
+        ...
+
+
+class Pool:
+    """Connections that are lent, one to each reader.
+
+    Args:
+        connect: opens one.
+    """
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._calm = threading.Condition(threading.Lock())
+        self._resting = False
+        self._lent = 0
+        self._idle: list[Connection] = []
+        self._left_behind: deque[Connection] = deque()
+        self._holders: weakref.WeakSet[Holder] = weakref.WeakSet()
+
+    def borrow(self) -> Connection:
+        """Lend a connection until `give_back`; wait while all are to be at rest."""
+        with self._calm:
+            while self._resting:
+                self._calm.wait()
+            if self._left_behind:
+                self._collect()
+            self._lent += 1
+            connection = self._idle.pop() if self._idle else None
+        if connection is not None:
+            return connection
+        try:
+            return self._connect()
+        except BaseException:
+            self.give_back(None)
+            raise
+
+    def give_back(self, connection: Connection | None) -> None:
+        """Take a connection back; None for one that is of no more use."""
+        with self._calm:
+            self._lent -= 1
+            if connection is not None and len(self._idle) < _IDLE:
+                self._idle.append(connection)
+                connection = None
+            if self._resting:
+                self._calm.notify_all()
+        if connection is not None:
+            connection.close()
+
+    def leave_behind(self, connection: Connection) -> None:
+        """Take a connection back without waiting for anything, for the next who comes to see."""
+        self._left_behind.append(connection)
+
+    def _collect(self) -> None:
+        while self._left_behind:
+            connection = self._left_behind.popleft()
+            connection.rollback()
+            self._lent -= 1
+            self._idle.append(connection)
+
+    def hold(self, holder: Holder) -> None:
+        """Note who keeps a connection for longer."""
+        self._holders.add(holder)
+
+    def settle(self) -> None:
+        """Let all who keep a connection give it back."""
+        for holder in list(self._holders):
+            holder.settle()
+
+    def rest(self) -> None:
+        """Close all connections, once those who use one have ended, and lend none until `wake`."""
+        with self._calm:
+            while self._resting:
+                self._calm.wait()
+            self._resting = True
+        self.settle()
+        with self._calm:
+            self._collect()
+            while self._lent:
+                self._calm.wait(_PAUSE_S)  # what is left behind wakes nobody
+                self._collect()
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def wake(self) -> None:
+        """Go on after a rest."""
+        with self._calm:
+            self._resting = False
+            self._calm.notify_all()

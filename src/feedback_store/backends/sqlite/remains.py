@@ -1,0 +1,105 @@
+"""What is left of erased entries in the bytes of the file, where no query sees it.
+
+``PRAGMA secure_delete`` overwrites what is deleted. But when SQLite moves rows to another page, it
+may leave their old bytes in the unallocated middle of the page that they came from, and knows
+nothing of them any more: seldom, but it was seen. So an erasure looks there, by the file format
+(https://sqlite.org/fileformat2.html, section 1.6), and only where it finds something is the whole
+file written anew, by ``VACUUM``.
+
+A file that this process has open in SQLite must never be closed elsewhere in it: that drops all
+locks of the process on it (https://sqlite.org/howtocorrupt.html, section 2.2). So each file is
+opened once, and the descriptor is kept until the file itself is gone.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+
+from feedback_store.codec import encode
+from feedback_store.entry import FeedbackEntry
+
+_TREE_PAGES = {2: 12, 5: 12, 10: 8, 13: 8}
+"""The kinds of pages that hold rows or keys, with the length of their headers."""
+
+_HEADER_BYTES = 100
+_CHUNK_BYTES = 24
+_SHORT_BYTES = 12
+_READ_PAGES = 256
+_HIGHEST_BYTES = 65536
+
+_descriptors: dict[tuple[int, int], int] = {}
+_lock = threading.Lock()
+
+
+def traces_of(ids: frozenset[str], erased: list[FeedbackEntry]) -> set[bytes]:
+    """Return pieces of erased entries, of which any whole one would be found by its bytes."""
+    traces: set[bytes] = set()
+    for id in ids:
+        traces.update(_pieces(id.encode(errors="surrogatepass"), _SHORT_BYTES))
+    for entry in erased:
+        traces.update(_pieces(encode(entry), _CHUNK_BYTES))
+    return traces
+
+
+def _pieces(text: bytes, size: int) -> Iterator[bytes]:
+    """Yield a text in overlapping pieces: what is left of it may lack its ends."""
+    if len(text) <= size:
+        yield text
+        return
+    for start in range(0, len(text) - size + 1, size // 2):
+        yield text[start : start + size]
+
+
+def are_left(path: str, traces: set[bytes]) -> bool:
+    """Say whether any of the pieces stands in an unallocated part of the file."""
+    return any(any(trace in gap for trace in traces) for gap in gaps(path))
+
+
+def gaps(path: str) -> Iterator[bytes]:
+    """Yield the unallocated middle of each page, where it is not all zeros; and what is no page.
+
+    A power cut may bring back an end that was cut off: it is longer than its header says then.
+    """
+    descriptor = _opened(path)
+    head = os.pread(descriptor, _HEADER_BYTES, 0)
+    if len(head) < _HEADER_BYTES:
+        return
+    size = int.from_bytes(head[16:18], "big")
+    size = _HIGHEST_BYTES if size == 1 else size
+    position, end = 0, size * int.from_bytes(head[28:32], "big")
+    while pages := os.pread(descriptor, size * _READ_PAGES, position):
+        if position + len(pages) > end:
+            yield pages[max(end - position, 0) :]
+        for start in range(0, len(pages) - size + 1, size):
+            gap = _gap(pages[start : start + size], _HEADER_BYTES if position + start == 0 else 0)
+            if gap.strip(b"\0"):
+                yield gap
+        position += len(pages)
+
+
+def _gap(page: bytes, start: int) -> bytes:
+    """Return the bytes between a page's list of cells and the first cell."""
+    header = _TREE_PAGES.get(page[start])
+    if header is None:
+        return b""  # it holds the middle of a long row, or is free: both are overwritten
+    cells = int.from_bytes(page[start + 3 : start + 5], "big")
+    content = int.from_bytes(page[start + 5 : start + 7], "big") or _HIGHEST_BYTES
+    return page[start + header + 2 * cells : content]
+
+
+def sync(path: str) -> None:
+    """Make the file durable as it is, its size too."""
+    os.fsync(_opened(path))
+
+
+def _opened(path: str) -> int:
+    with _lock:
+        for identity, descriptor in list(_descriptors.items()):
+            if not os.fstat(descriptor).st_nlink:
+                os.close(descriptor)
+                del _descriptors[identity]
+        found = os.stat(path)  # noqa: PTH116  # beside os.open
+        identity = (found.st_dev, found.st_ino)
+        if identity not in _descriptors:
+            _descriptors[identity] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _descriptors[identity]

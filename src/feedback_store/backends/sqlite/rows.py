@@ -1,0 +1,108 @@
+"""An entry as a row, and a row as an entry."""
+
+import itertools
+import logging
+import re
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from feedback_store.backends.sqlite.schema import CLASSES
+from feedback_store.codec import decode
+from feedback_store.entry import FeedbackEntry
+from feedback_store.errors import InvalidEntryError
+from feedback_store.rating import Rating
+from feedback_store.stamps import stamp_of
+
+logger = logging.getLogger("feedback_store.sqlite")
+
+Row: TypeAlias = tuple[Any, ...]
+Test: TypeAlias = Callable[[FeedbackEntry], bool]
+
+COLUMNS = "id, message, conversation, user, stamp, class, explained, rating, body"
+INSERT = f"INSERT INTO entry ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
+UPDATE = """
+UPDATE entry SET id = ?, message = ?, conversation = ?, user = ?, stamp = ?, class = ?,
+  explained = ?, rating = ?, body = ?
+WHERE n = ?
+"""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+"""What stands in a line of JSON in another way than in the text."""
+
+CLASS_OF = {rating: number for number, rating in enumerate(CLASSES)}
+
+
+def bindable(text: str) -> str | None:
+    """Return a text that SQLite can take; NULL, which equals nothing, for one that no entry has.
+
+    A lone surrogate is no character, and is refused in every entry.
+    """
+    return None if _SURROGATES.search(text) else text
+
+
+def row_of(entry: FeedbackEntry, line: bytes) -> Row:
+    """Return the columns of an entry, in the order of `COLUMNS`."""
+    return (
+        entry.id,
+        None if entry.message_id == entry.id else entry.message_id,
+        entry.metadata.conversation_id,
+        entry.user_id,
+        stamp_of(entry.timestamp),
+        CLASS_OF[Rating.of(entry.rating)],
+        int(bool(entry.metadata.explanation)),
+        entry.rating,
+        line.decode(),
+    )
+
+
+def entries_of(bodies: Iterable[bytes]) -> Iterator[FeedbackEntry]:
+    """Decode bodies; one that somebody has damaged is told of and left out."""
+    for body in bodies:
+        try:
+            yield decode(body)
+        except InvalidEntryError as error:
+            logger.warning("a damaged entry was left out: %s", error)
+
+
+class Tests:
+    """Conditions that SQL cannot hold as the model does, asked from SQL as ``holds(key, body)``.
+
+    Case folding of Unicode and the equality of JSON values are such. A function stays the same on
+    a connection for its life, since SQLite prepares everything anew when one is replaced; what it
+    asks is looked up by a key.
+    """
+
+    def __init__(self) -> None:
+        self._tests: dict[int, tuple[Test, str]] = {}
+        self._keys = itertools.count()
+
+    def give_to(self, connection: sqlite3.Connection) -> None:
+        """Let a connection ask."""
+        connection.create_function("holds", 2, self._holds, deterministic=True)
+
+    @contextmanager
+    def known(self, test: Test, text: str = "") -> Iterator[int]:
+        """Return the key of a test, for as long as the block runs.
+
+        Args:
+            test: what is asked of each entry.
+            text: what its line must hold in some spelling, or the test need not be asked.
+        """
+        key = next(self._keys)
+        self._tests[key] = test, max(_ESCAPED.split(text.casefold()), key=len)
+        try:
+            yield key
+        finally:
+            del self._tests[key]
+
+    def _holds(self, key: int, body: str) -> bool:
+        test, text = self._tests[key]
+        if text and text not in body.casefold():
+            return False
+        try:
+            return test(decode(body.encode()))
+        except InvalidEntryError:
+            return False

@@ -1,0 +1,5 @@
+"""Moving feedback from where it is to another store."""
+
+from feedback_store.migrate.copying import CopyResult, copy
+
+__all__ = ["CopyResult", "copy"]
