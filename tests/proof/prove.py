@@ -2,7 +2,7 @@
 
 Every unit of the simulated disk at full size, every planted bug, a short script on the real kernel,
 and the SQLite store, whose system calls are traced and replayed on the simulated medium. The exit
-code is 1 when a promise was broken, a planted bug was not caught, or less was tried than is claimed.
+code is 1 when a promise was broken, a planted bug was not caught, or less was tried than claimed.
 """
 
 import argparse

@@ -13,17 +13,18 @@ opened once, and the descriptor is kept until the file itself is gone.
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from feedback_store.codec import encode
+from feedback_store.backends.sqlite.rows import ESCAPED
+from feedback_store.codec import to_mapping
 from feedback_store.entry import FeedbackEntry
 
 _TREE_PAGES = {2: 12, 5: 12, 10: 8, 13: 8}
 """The kinds of pages that hold rows or keys, with the length of their headers."""
 
 _HEADER_BYTES = 100
-_CHUNK_BYTES = 24
-_SHORT_BYTES = 12
+_PIECE_BYTES = 24
+_SHORT_BYTES = 6
 _READ_PAGES = 256
 _HIGHEST_BYTES = 65536
 
@@ -32,22 +33,35 @@ _lock = threading.Lock()
 
 
 def traces_of(ids: frozenset[str], erased: list[FeedbackEntry]) -> set[bytes]:
-    """Return pieces of erased entries, of which any whole one would be found by its bytes."""
+    """Return pieces of erased entries: what is left of one holds some of them, whole.
+
+    Short texts tell nothing, for other entries have them as well.
+    """
     traces: set[bytes] = set()
-    for id in ids:
-        traces.update(_pieces(id.encode(errors="surrogatepass"), _SHORT_BYTES))
-    for entry in erased:
-        traces.update(_pieces(encode(entry), _CHUNK_BYTES))
+    for text in (*ids, *(text for entry in erased for text in _texts_in(to_mapping(entry)))):
+        for part in ESCAPED.split(text):
+            traces.update(_pieces(part.encode(errors="surrogatepass")))
     return traces
 
 
-def _pieces(text: bytes, size: int) -> Iterator[bytes]:
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield all texts in a JSON value, but for the names of its keys."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts_in(item)
+
+
+def _pieces(text: bytes) -> Iterator[bytes]:
     """Yield a text in overlapping pieces: what is left of it may lack its ends."""
-    if len(text) <= size:
+    if _SHORT_BYTES <= len(text) <= _PIECE_BYTES:
         yield text
-        return
-    for start in range(0, len(text) - size + 1, size // 2):
-        yield text[start : start + size]
+    for start in range(0, len(text) - _PIECE_BYTES + 1, _PIECE_BYTES // 2):
+        yield text[start : start + _PIECE_BYTES]
 
 
 def are_left(path: str, traces: set[bytes]) -> bool:

@@ -29,7 +29,7 @@ WHERE n = ?
 """
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+ESCAPED = re.compile(r'["\\\x00-\x1f]')
 """What stands in a line of JSON in another way than in the text."""
 
 CLASS_OF = {rating: number for number, rating in enumerate(CLASSES)}
@@ -92,7 +92,7 @@ class Tests:
             text: what its line must hold in some spelling, or the test need not be asked.
         """
         key = next(self._keys)
-        self._tests[key] = test, max(_ESCAPED.split(text.casefold()), key=len)
+        self._tests[key] = test, max(ESCAPED.split(text.casefold()), key=len)
         try:
             yield key
         finally:
