@@ -1,17 +1,25 @@
 """A query as SQL: every condition of it, so that what comes back is exactly what matches."""
 
+import re
 from contextlib import ExitStack
 from typing import Any
 
 import attrs
 
 from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE
-from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable
+from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of
+from feedback_store.entry import UNKNOWN_SOURCE_TYPE
 from feedback_store.query import Query
 from feedback_store.stamps import stamp_of
 
 FOLDED = "(SELECT value FROM state WHERE key = 'folded')"
 
+
+_MAY_HOLD = r"""
+(entry.body LIKE ? ESCAPE '\' OR length(entry.body) < length(CAST(entry.body AS BLOB)))"""
+"""LIKE folds ASCII letters only, but is fast: only other lines go to Python at once."""
+
+_WILD = re.compile("[%_]")
 
 BY_NUMBER = "NOT INDEXED"
 """Keeps SQLite from an index where a few rows are wanted by their numbers: it cannot know."""
@@ -53,11 +61,13 @@ class Where:
 
     Attributes:
         values: the values that it takes.
+        reads_lines: whether it looks into the line of every entry.
     """
 
     def __init__(self, query: Query, tests: Tests, stack: ExitStack) -> None:
         """Word a query; what it asks of Python is known while the stack is open."""
         self._parts: list[str] = []
+        self.reads_lines = bool(query.text or query.match)
         self.values: list[Any] = []
         self._say_columns(query)
         for kind, texts, same in (
@@ -65,13 +75,18 @@ class Where:
             (SOURCE_TYPE, query.source_types, Query(source_types=query.source_types)),
         ):
             if texts:
-                key = stack.enter_context(tests.known(same.matches))
+                hint = hint_of(texts[0]) if len(texts) == 1 else ""
+                if texts[0] == UNKNOWN_SOURCE_TYPE:
+                    hint = ""  # it stands for none
+                key = stack.enter_context(tests.known(same.matches, hint))
                 marks = ", ".join("?" * len(texts))
                 self._say(_HAS_LABEL.format(marks=marks), kind, *texts, key)
         rest = Query(text=query.text, match=query.match)
         if not rest.is_empty:
             told = (value for value in query.match.values() if isinstance(value, str))
-            hint = max([query.text or "", *told], key=len)
+            hint = hint_of(max([query.text or "", *told], key=len))
+            if hint:
+                self._say(_MAY_HOLD, "%" + _WILD.sub(r"\\\g<0>", hint) + "%")
             self._say("holds(?, entry.body)", stack.enter_context(tests.known(rest.matches, hint)))
 
     @property

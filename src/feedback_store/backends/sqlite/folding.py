@@ -25,11 +25,11 @@ from feedback_store.rating import Rating
 from feedback_store.stamps import stamp_of
 from feedback_store.stats import to_microseconds
 
-FOLD_ROWS = 128
+FOLD_ROWS = 64
 """Entries that may be there before they are folded: each is looked at by itself until then."""
 
-_ADD_LABEL = "INSERT OR IGNORE INTO label (name, class, stamp, n) VALUES (?, ?, ?, ?)"
-_DROP_LABEL = "DELETE FROM label WHERE name = ? AND class = ? AND stamp = ? AND n = ?"
+_ADD_LABEL = "INSERT OR IGNORE INTO label (name, stamp, class, n) VALUES (?, ?, ?, ?)"
+_DROP_LABEL = "DELETE FROM label WHERE name = ? AND stamp = ? AND class = ? AND n = ?"
 _TALLIED = """
 SELECT total, responses, response_us FROM tally WHERE span = ? AND name = ? AND class = ?
 """
@@ -126,7 +126,7 @@ class Folding:
         for n, entry in entries:
             rating_class, stamp = CLASS_OF[Rating.of(entry.rating)], stamp_of(entry.timestamp)
             names = [self._number(*name) for name in names_of(entry)]
-            labels.extend((name, rating_class, stamp, n) for name in names)
+            labels.extend((name, stamp, rating_class, n) for name in names)
             counted.count(entry, names, rating_class, stamp)
         self._connection.executemany(_ADD_LABEL, sorted(labels))
         self._tally(counted, 1)
@@ -136,7 +136,7 @@ class Folding:
         rating_class, stamp = CLASS_OF[Rating.of(entry.rating)], stamp_of(entry.timestamp)
         found = (number_of(self._connection, *name) for name in names_of(entry))
         names = [name for name in found if name is not None]
-        labels = [(name, rating_class, stamp, n) for name in names]
+        labels = [(name, stamp, rating_class, n) for name in names]
         self._connection.executemany(_DROP_LABEL, labels)
         counted = _Counted()
         counted.count(entry, names, rating_class, stamp)

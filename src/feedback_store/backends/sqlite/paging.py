@@ -1,7 +1,10 @@
 """Pages: the entries of one, read in their order, and how many there are in all."""
 
+import heapq
 import sqlite3
+from collections.abc import Callable
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 from feedback_store.backends.sqlite.conditions import BY_NUMBER, FOLDED, Where, labelled, times
@@ -21,20 +24,18 @@ ORDERS = {
 """NULL is the smallest value: the unrated come last in all of them."""
 
 _ROWS = "SELECT entry.body FROM entry WHERE {where} AND {after} ORDER BY {order} LIMIT ? OFFSET ?"
-_LABELLED = f"""
-SELECT body FROM (
-  SELECT * FROM (
-    SELECT label.stamp AS stamp, entry.id AS id, entry.rating AS rating, entry.body AS body
-    FROM label CROSS JOIN entry ON entry.n = label.n
-    WHERE label.name = ? AND {{label}} AND {{label_after}}
-    ORDER BY {{order}} LIMIT ?
-  )
-  UNION ALL
-  SELECT stamp, id, rating, body FROM entry {BY_NUMBER}
-  WHERE n > {FOLDED} AND {{where}} AND {{after}}
-)
-ORDER BY {{order}} LIMIT ? OFFSET ?
+_LABELLED = """
+SELECT label.stamp AS stamp, entry.id AS id, entry.rating AS rating, entry.body
+FROM label CROSS JOIN entry ON entry.n = label.n
+WHERE label.name = ? AND {label} AND {after}
+ORDER BY {order} LIMIT ? OFFSET ?
+"""
+_FRESH = f"""
+SELECT stamp, id, rating, body FROM entry {BY_NUMBER}
+WHERE n > {FOLDED} AND {{where}} AND {{after}}
+ORDER BY {{order}}
 """  # noqa: S608  # its values are bound
+_MATCHING = "SELECT entry.n, {after} FROM entry WHERE {where} ORDER BY {order}"
 
 
 def page(
@@ -47,33 +48,97 @@ def page(
 ) -> Page:
     """Return what `feedback_store.operations.page` would."""
     order = query.order or Order.NEWEST
-    skipped = limit * ((number or 1) - 1)
     after = _After(None if cursor is None else Cursor.parse(cursor, order))
     with ExitStack() as stack:
-        where = Where(query, tests, stack)
-        total = count(connection, query, where)
-        label = labelled(query)
-        if label is not None and len(label[1]) == 1:
-            name = number_of(connection, label[0], label[1][0])
-            label_sql, label_values = _label_of(query)
-            end = skipped + limit + 1
-            values = [name, *label_values, *after.values, end]
-            sql = _LABELLED.format(
-                label=label_sql,
-                label_after=after.sql.replace("entry.stamp", "label.stamp"),  # its index is used
-                where=where.sql,
-                after=after.sql,
-                order=ORDERS[order],
-            )
-        else:
-            values = []
-            sql = _ROWS.format(where=where.sql, after=after.sql, order=ORDERS[order])
-        values += [*where.values, *after.values, limit + 1, skipped]
-        entries = tuple(entries_of(body for (body,) in connection.execute(sql, values)))
+        pager = _Pager(connection, query, Where(query, tests, stack), after)
+        total, bodies = pager.bodies(limit * ((number or 1) - 1), limit + 1)
+    entries = tuple(entries_of(bodies))
     shown = entries[:limit]
     more = len(entries) > limit
     next_cursor = str(Cursor.at(shown[-1], order)) if more else None
     return Page(entries=shown, total=total, next_cursor=next_cursor)
+
+
+class _Pager:
+    """The rows of one page, by the way that costs least."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, query: Query, where: Where, after: "_After"
+    ) -> None:
+        self._connection = connection
+        self._query = query
+        self._where = where
+        self._after = after
+        self._order = ORDERS[query.order or Order.NEWEST]
+
+    def bodies(self, skipped: int, wanted: int) -> tuple[int, list[bytes]]:
+        """Return how many match in all, and so many bodies after those that are skipped."""
+        if self._where.reads_lines:
+            return self._in_one_pass(skipped, wanted)
+        total = count(self._connection, self._query, self._where)
+        label = labelled(self._query)
+        if label is not None and len(label[1]) == 1:
+            return total, self._labelled(label[0], label[1][0], skipped, wanted)
+        sql = _ROWS.format(where=self._where.sql, after=self._after.sql, order=self._order)
+        values = [*self._where.values, *self._after.values, wanted, skipped]
+        return total, [body for (body,) in self._connection.execute(sql, values)]
+
+    def _in_one_pass(self, skipped: int, wanted: int) -> tuple[int, list[bytes]]:
+        """Count and choose at once: to look into every line costs most."""
+        sql = _MATCHING.format(after=self._after.sql, where=self._where.sql, order=self._order)
+        values = [*self._after.values, *self._where.values]
+        total = comes_after = 0
+        chosen: list[int] = []
+        for n, later in self._connection.execute(sql, values):
+            total += 1
+            comes_after += later
+            if later and skipped < comes_after <= skipped + wanted:
+                chosen.append(n)
+        bodies = (self._connection.execute(_BODY, (n,)).fetchone()[0] for n in chosen)
+        return total, list(bodies)
+
+    def _labelled(self, kind: int, text: str, skipped: int, wanted: int) -> list[bytes]:
+        """Read along one label; the few entries that have none yet go in between."""
+        fresh = self._fresh()
+        label, label_values = _label_of(self._query)
+        after = self._after.sql.replace("entry.stamp", "label.stamp")  # its index is used
+        sql = _LABELLED.format(label=label, after=after, order=self._order)
+        values = [number_of(self._connection, kind, text), *label_values, *self._after.values]
+        if not fresh:
+            rows = self._connection.execute(sql, [*values, wanted, skipped])
+            return [row[-1] for row in rows]
+        rows = self._connection.execute(sql, [*values, skipped + wanted, 0])
+        merged = heapq.merge(rows, fresh, key=_KEYS[self._query.order or Order.NEWEST])
+        return [row[-1] for row in islice(merged, skipped, skipped + wanted)]
+
+    def _fresh(self) -> list[tuple[Any, ...]]:
+        sql = _FRESH.format(where=self._where.sql, after=self._after.sql, order=self._order)
+        values = [*self._where.values, *self._after.values]
+        return self._connection.execute(sql, values).fetchall()
+
+
+_BODY = "SELECT body FROM entry WHERE n = ?"
+
+
+class _Down(bytes):
+    """An id that sorts the other way round."""
+
+    def __lt__(self, other: bytes) -> bool:
+        """Say whether it comes first, which the later one does."""
+        return bytes(self) > bytes(other)
+
+
+def _newest(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return -row[0], _Down(row[1])
+
+
+_KEYS: dict[Order, Callable[[tuple[Any, ...]], Any]] = {
+    Order.NEWEST: _newest,
+    Order.OLDEST: lambda row: row[:2],
+    Order.RATING_DESC: lambda row: (row[2] is None, -(row[2] or 0), *_newest(row)),
+    Order.RATING_ASC: lambda row: (row[2] is None, row[2] or 0, *_newest(row)),
+}
+"""What `ORDERS` says, for rows of stamp, id, rating and body."""
 
 
 def _label_of(query: Query) -> tuple[str, list[Any]]:

@@ -22,17 +22,24 @@ Test: TypeAlias = Callable[[FeedbackEntry], bool]
 
 COLUMNS = "id, message, conversation, user, stamp, class, explained, rating, body"
 INSERT = f"INSERT INTO entry ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
-UPDATE = """
-UPDATE entry SET id = ?, message = ?, conversation = ?, user = ?, stamp = ?, class = ?,
-  explained = ?, rating = ?, body = ?
-WHERE n = ?
-"""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 ESCAPED = re.compile(r'["\\\x00-\x1f]')
 """What stands in a line of JSON in another way than in the text."""
 
+_HINT = 1000
+"""SQLite refuses patterns of more than 50,000 bytes."""
+
 CLASS_OF = {rating: number for number, rating in enumerate(CLASSES)}
+
+
+def update(connection: sqlite3.Connection, n: int, old: Row, new: Row) -> None:
+    """Write what differs between two rows: a column that is named costs the index on it."""
+    names = COLUMNS.split(", ")
+    changed = [(k, v) for k, v, before in zip(names, new, old, strict=True) if v != before]
+    columns = ", ".join(f"{name} = ?" for name, _ in changed)
+    values = [value for _, value in changed]
+    connection.execute(f"UPDATE entry SET {columns} WHERE n = ?", [*values, n])  # noqa: S608  # their names
 
 
 def bindable(text: str) -> str | None:
@@ -59,12 +66,26 @@ def row_of(entry: FeedbackEntry, line: bytes) -> Row:
 
 
 def entries_of(bodies: Iterable[bytes]) -> Iterator[FeedbackEntry]:
-    """Decode bodies; one that somebody has damaged is told of and left out."""
+    """Decode bodies; one that somebody has damaged is told of, once, and left out."""
     for body in bodies:
         try:
             yield decode(body)
         except InvalidEntryError as error:
-            logger.warning("a damaged entry was left out: %s", error)
+            if hash(body) not in _told:
+                _told.add(hash(body))
+                logger.warning("a damaged entry is left out, `check` tells which: %s", error)
+
+
+_told: set[int] = set()
+"""The damaged bodies that this process has told of, by their hashes."""
+
+
+def hint_of(text: str) -> str:
+    """Return the longest part of a text that stands in a line as it is, case folded, up to a size.
+
+    Folding goes letter by letter, and so does JSON: what a text holds, its line holds.
+    """
+    return max(ESCAPED.split(text.casefold()), key=len)[:_HINT]
 
 
 class Tests:
@@ -84,23 +105,23 @@ class Tests:
         connection.create_function("holds", 2, self._holds, deterministic=True)
 
     @contextmanager
-    def known(self, test: Test, text: str = "") -> Iterator[int]:
+    def known(self, test: Test, hint: str = "") -> Iterator[int]:
         """Return the key of a test, for as long as the block runs.
 
         Args:
             test: what is asked of each entry.
-            text: what its line must hold in some spelling, or the test need not be asked.
+            hint: what its line must hold, case folded, or the test need not be asked.
         """
         key = next(self._keys)
-        self._tests[key] = test, max(ESCAPED.split(text.casefold()), key=len)
+        self._tests[key] = test, hint
         try:
             yield key
         finally:
             del self._tests[key]
 
     def _holds(self, key: int, body: str) -> bool:
-        test, text = self._tests[key]
-        if text and text not in body.casefold():
+        test, hint = self._tests[key]
+        if hint and hint not in body.casefold():
             return False
         try:
             return test(decode(body.encode()))

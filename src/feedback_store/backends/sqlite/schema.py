@@ -51,8 +51,8 @@ CREATE INDEX entry_by_user ON entry (user) WHERE user IS NOT NULL;
 CREATE TABLE name (k INTEGER PRIMARY KEY, kind INTEGER NOT NULL, text TEXT NOT NULL);
 CREATE UNIQUE INDEX name_by_text ON name (kind, text);
 CREATE TABLE label (
-  name INTEGER NOT NULL, class INTEGER NOT NULL, stamp INTEGER NOT NULL, n INTEGER NOT NULL,
-  PRIMARY KEY (name, class, stamp, n)
+  name INTEGER NOT NULL, stamp INTEGER NOT NULL, class INTEGER NOT NULL, n INTEGER NOT NULL,
+  PRIMARY KEY (name, stamp, class, n)
 ) WITHOUT ROWID;
 CREATE TABLE tally (
   span INTEGER NOT NULL, name INTEGER NOT NULL, class INTEGER NOT NULL,

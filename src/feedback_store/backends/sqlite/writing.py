@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from feedback_store.backends.sqlite.folding import Folding, fold, folded, touch, unfold
 from feedback_store.backends.sqlite.names import names_of
-from feedback_store.backends.sqlite.rows import INSERT, UPDATE, Row, bindable, row_of
+from feedback_store.backends.sqlite.rows import INSERT, Row, bindable, row_of, update
 from feedback_store.codec import decode, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
@@ -90,7 +90,7 @@ def rewrite(
         folding = Folding(connection)
         folding.drop(n, old)
         folding.add([(n, new)])
-    connection.execute(UPDATE, (*row_of(new, line), n))
+    update(connection, n, row_of(old, body), row_of(new, line))
     return new
 
 
