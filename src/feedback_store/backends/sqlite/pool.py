@@ -94,15 +94,20 @@ class Pool:
             while self._resting:
                 self._calm.wait()
             self._resting = True
-        self.settle()
+        while not self._is_empty():
+            continue
+        for connection in self._idle:
+            connection.close()
+        self._idle = []
+
+    def _is_empty(self) -> bool:
+        """Say whether nobody has a connection any more; wait a little for those who have."""
+        self.settle()  # again each time: somebody may just have begun
         with self._calm:
             self._collect()
-            while self._lent:
+            if self._lent:
                 self._calm.wait(_PAUSE_S)  # what is left behind wakes nobody
-                self._collect()
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+            return not self._lent
 
     def wake(self) -> None:
         """Go on after a rest."""

@@ -66,7 +66,13 @@ def _pieces(text: bytes) -> Iterator[bytes]:
 
 def are_left(path: str, traces: set[bytes]) -> bool:
     """Say whether any of the pieces stands in an unallocated part of the file."""
-    return any(any(trace in gap for trace in traces) for gap in gaps(path))
+    left = b"\0".join(gap.strip(b"\0") for gap in gaps(path))
+    if any(trace in left for trace in traces if len(trace) < _PIECE_BYTES):
+        return True
+    return any(
+        left[start : start + _PIECE_BYTES] in traces
+        for start in range(len(left) - _PIECE_BYTES + 1)
+    )
 
 
 def gaps(path: str) -> Iterator[bytes]:

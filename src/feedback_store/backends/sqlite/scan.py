@@ -23,7 +23,7 @@ class Scan:
 
     It keeps a connection in a read transaction, so that it sees what was there when it began.
     Where that is in somebody's way (an erasure, a fork, a closing store), it takes the rest into
-    memory and lets the connection go.
+    memory and lets the connection go; with a rollback journal at once.
     """
 
     def __init__(self, database: Database, tests: Tests, query: Query) -> None:
@@ -41,20 +41,23 @@ class Scan:
                 assert connection is not None, "a store in memory is always there"
                 self._piece = [body for (body,) in connection.execute(self._sql, self._values)]
             return
-        self._begin()
+        if database.is_there():
+            self._begin()
 
     def _begin(self) -> None:
-        self._connection = self._database.pool.borrow() if self._database.is_there() else None
-        if self._connection is None:
-            return
+        connection = self._connection = self._database.pool.borrow()
         try:
-            self._connection.execute("BEGIN")
-            self._cursor = self._connection.execute(self._sql, self._values)
+            (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+            connection.execute("BEGIN")
+            self._cursor = connection.execute(self._sql, self._values)
             self._piece = self._read()  # it is with the first row that the transaction begins
         except BaseException:
             self._let_go()
             raise
-        self._database.pool.hold(self)
+        if mode == b"wal":
+            self._database.pool.hold(self)
+        else:
+            self.settle()  # without a log a reader keeps every writer out
 
     def entries(self) -> Iterator[FeedbackEntry]:
         """Yield the entries."""

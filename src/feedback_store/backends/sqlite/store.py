@@ -118,7 +118,7 @@ class SqliteStore:
             return tidying.compact(self._database)
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
-        """See `Store.scan`. It takes constant memory."""
+        """See `Store.scan`. With a write-ahead log it takes constant memory, else all at once."""
         self._check_open()
         with worded(self.path):
             found = Scan(self._database, self._tests, query)

@@ -14,6 +14,7 @@ from feedback_store.errors import LockTimeoutError
 from feedback_store.report import CompactReport
 
 _PAUSE_S = 0.005
+_SHORT_MS = 100
 
 
 def purge(database: Database, ids: frozenset[str], erased: list[FeedbackEntry]) -> None:
@@ -25,7 +26,6 @@ def purge(database: Database, ids: frozenset[str], erased: list[FeedbackEntry]) 
     if database.path == MEMORY:
         return
     with database.alone() as connection:
-        database.pool.settle()
         _need_empty_log(connection, database)
         if are_left(database.path, traces_of(ids, erased)):
             connection.execute("VACUUM")
@@ -35,7 +35,7 @@ def purge(database: Database, ids: frozenset[str], erased: list[FeedbackEntry]) 
 
 
 def _need_empty_log(connection: Connection, database: Database) -> None:
-    if not _empty_log(connection, database.timeout_s):
+    if not _empty_log(connection, database, database.timeout_s):
         msg = (
             f"{database.path}: what was erased is gone from sight, but a reader in another process "
             "keeps the log in which it stands; make the same call again when that has ended"
@@ -43,17 +43,23 @@ def _need_empty_log(connection: Connection, database: Database) -> None:
         raise LockTimeoutError(msg)
 
 
-def _empty_log(connection: Connection, timeout_s: float) -> bool:
+def _empty_log(connection: Connection, database: Database, timeout_s: float) -> bool:
     """Bring the write-ahead log into the file, and cut it to nothing; say whether that was done.
 
-    SQLite waits for readers and writers here, but not for another who does the same.
+    SQLite waits for readers, but not for another who does the same, and knows nothing of scans of
+    this process that can give way: so it waits for short times only, and here for the rest.
     """
     deadline = time.monotonic() + timeout_s
-    while True:
-        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy or time.monotonic() > deadline:
-            return not busy
-        time.sleep(_PAUSE_S)
+    connection.execute(f"PRAGMA busy_timeout = {_SHORT_MS}")
+    try:
+        while True:
+            database.pool.settle()
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy or time.monotonic() > deadline:
+                return not busy
+            time.sleep(_PAUSE_S)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {int(database.timeout_s * 1000)}")
 
 
 def _sync_what_was_cut(path: str) -> None:
@@ -83,7 +89,7 @@ def compact(database: Database) -> CompactReport:
         database.pool.settle()
         connection.execute("VACUUM")
         if database.path != MEMORY:
-            _empty_log(connection, 0)  # else the next who writes will
+            _empty_log(connection, database, 0)  # else the next who writes will
     return CompactReport(size_bytes_before=before, size_bytes_after=_size(database.path))
 
 
