@@ -17,6 +17,7 @@ from feedback_store import FeedbackEntry, Metadata, Query, errors, opening
 from feedback_store import store as waist
 from feedback_store.backends.jsonl import JsonlStore, checking
 from feedback_store.backends.memory import MemoryStore
+from feedback_store.backends.sqlite import SqliteStore
 from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS
 
 ROOT = Path(__file__).parent.parent
@@ -79,7 +80,8 @@ def test_every_option_is_documented() -> None:
     text = page("reference/urls-and-options.md")
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     folder = set(inspect.signature(opening._open_folder).parameters) - {"path", "options"}
-    assert options_of(JsonlStore) | options_of(MemoryStore) | folder == rows
+    shipped = (JsonlStore, MemoryStore, SqliteStore)
+    assert folder.union(*map(options_of, shipped)) == rows
 
 
 def test_every_default_is_documented() -> None:
@@ -91,11 +93,13 @@ def test_every_default_is_documented() -> None:
         "folder_mode": "`0o775`",
         "file_mode": "`0o664`",
         "durability": '`"sync"`',
+        "journal_mode": '`"auto"`',
         "max_entry_bytes": "1,048,576",
     }
-    for name, parameter in inspect.signature(JsonlStore).parameters.items():
-        if parameter.kind is parameter.KEYWORD_ONLY:
-            assert spelled.get(name, str(parameter.default)) == told[name], name
+    for store in (JsonlStore, SqliteStore):
+        for name, parameter in inspect.signature(store).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                assert spelled.get(name, str(parameter.default)) == told[name], name
 
 
 def test_every_scheme_is_documented() -> None:

@@ -40,7 +40,7 @@ CANARY = "canary-Zwölfboxkämpfer"
 
 DEADLINE_S = 60.0
 _PAUSE_S = 0.001
-_REPORT_BYTES = 1 << 20
+_REPORT_BYTES = 1 << 24
 
 
 def an_entry(id: str = "a", **fields: Any) -> FeedbackEntry:  # noqa: ANN401  # any field's value

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from jsonl_harness import contents, needs_fork, raw
+from killing import ENTRIES, Journal, Scene, run, told
 
 from feedback_store import Query
 from feedback_store.backends.jsonl import JsonlStore
-from killing import ENTRIES, Journal, Scene, run, told
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from jsonl_harness import needs_fork
+from killing import ENTRIES, Journal, Scene, run, told
 
 from feedback_store import Query
 from feedback_store.backends.sqlite import SqliteStore
-from killing import ENTRIES, Journal, Scene, run, told
 
 logger = logging.getLogger(__name__)
 
