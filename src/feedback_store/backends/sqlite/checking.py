@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from feedback_store.backends.sqlite import journal
 from feedback_store.backends.sqlite.conditions import FOLDED
 from feedback_store.backends.sqlite.database import Database
+from feedback_store.backends.sqlite.folding import touch
 from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.pool import Connection
 from feedback_store.backends.sqlite.proving import differences
 from feedback_store.backends.sqlite.rows import COLUMNS, row_of
 from feedback_store.backends.sqlite.wording import worded
 from feedback_store.codec import decode, encode, format_time
-from feedback_store.errors import FeedbackStoreError, InvalidEntryError
+from feedback_store.errors import FeedbackStoreError, InvalidEntryError, StoreUnavailableError
 from feedback_store.report import Check, CheckReport, Status
 from feedback_store.stamps import time_of
 
@@ -39,8 +40,10 @@ def _checks(database: Database, *, deep: bool) -> Iterator[Check]:
             yield _made("location", Status.OK, f"the file is {path}")
             if path != MEMORY:
                 yield from _outside(path)
-            with database.alone() as connection:
-                yield from _journal(connection, path)
+            yield _write_probe(database)
+            with database.reader() as connection:
+                assert connection is not None, "it is there"
+                yield _journal(connection, path)
                 yield _integrity(connection)
                 yield from _contents(connection)
                 yield _numbers(connection, deep=deep)
@@ -70,15 +73,24 @@ def _outside(path: str) -> Iterator[Check]:
         yield _made("log", Status.OK, f"the write-ahead log has {size} bytes")
 
 
-def _journal(connection: Connection, path: str) -> Iterator[Check]:
+def _write_probe(database: Database) -> Check:
+    """Really write something, and sync it."""
+    try:
+        with worded(database.path), database.transaction() as connection:
+            touch(connection)
+    except StoreUnavailableError as error:
+        hint = "see that this user may write the file and its folder, and that nobody holds it"
+        return _made("write", Status.ERROR, str(error), hint)
+    return _made("write", Status.OK, "a change was written and synced")
+
+
+def _journal(connection: Connection, path: str) -> Check:
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0].decode()
-    level = connection.execute("PRAGMA synchronous").fetchone()[0]
-    message = f"the journal mode is {mode}, synchronous is {level}"
     if mode == "wal" and not journal.shares_memory(journal.filesystem_of(path)):
         hint = 'open it with journal_mode="delete", or move it to a local disk'
-        yield _made("journal", Status.ERROR, f"{message}, on a network filesystem", hint)
-    else:
-        yield _made("journal", Status.OK, message)
+        message = "the journal mode is wal, on a filesystem that cannot carry it"
+        return _made("journal", Status.ERROR, message, hint)
+    return _made("journal", Status.OK, f"the journal mode is {mode}")
 
 
 def _integrity(connection: Connection) -> Check:

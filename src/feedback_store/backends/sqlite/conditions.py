@@ -4,8 +4,6 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-import attrs
-
 from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of
 from feedback_store.entry import UNKNOWN_SOURCE_TYPE
@@ -41,19 +39,21 @@ def times(query: Query) -> tuple[int | None, int | None]:
 
 def labelled(query: Query) -> tuple[int, tuple[str, ...]] | None:
     """Return kind and texts when the query asks for one kind of label, time and rating only."""
-    plain = attrs.evolve(query, since=None, until=None, rating=None, order=None)
-    for kind, texts, rest in (
-        (ISSUE, query.issues, attrs.evolve(plain, issues=())),
-        (SOURCE_TYPE, query.source_types, attrs.evolve(plain, source_types=())),
-    ):
-        if texts and rest.is_empty:
-            return kind, tuple(dict.fromkeys(texts))
-    return None
+    if _asks_for_more(query) or bool(query.issues) is bool(query.source_types):
+        return None
+    kind = ISSUE if query.issues else SOURCE_TYPE
+    return kind, tuple(dict.fromkeys(query.issues or query.source_types))
 
 
 def timed(query: Query) -> bool:
     """Say whether the query asks for time and rating only."""
-    return attrs.evolve(query, since=None, until=None, rating=None, order=None).is_empty
+    return not (_asks_for_more(query) or query.issues or query.source_types)
+
+
+def _asks_for_more(query: Query) -> bool:
+    """Say whether the query asks for more than time, rating, issues and source types."""
+    exact = (query.message_id, query.conversation_id, query.user_id, query.has_explanation)
+    return bool(query.text or query.match) or exact != (None, None, None, None)
 
 
 class Where:

@@ -35,7 +35,7 @@ def count(connection: sqlite3.Connection, query: Query, where: Where) -> int:
     """Return how many entries match."""
     label = labelled(query)
     if timed(query) or (label is not None and len(label[1]) == 1):
-        return _tallied(connection, query, label) + _fresh(connection, where)
+        return tallied(connection, query, label) + _fresh(connection, where)
     if label is not None:
         return _any_of(connection, query, label) + _fresh(connection, where)
     sql = f"SELECT count(*) FROM entry WHERE {where.sql}"  # noqa: S608  # its values are bound
@@ -48,7 +48,7 @@ def _fresh(connection: sqlite3.Connection, where: Where) -> int:
     return _number(connection, sql, where.values)
 
 
-def _tallied(
+def tallied(
     connection: sqlite3.Connection, query: Query, label: tuple[int, tuple[str, ...]] | None
 ) -> int:
     """Count folded entries of one name, or all of them."""

@@ -8,7 +8,7 @@ changed or erased, changes them at once.
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 
 from feedback_store.backends.sqlite.names import (
     EVERY,
@@ -27,6 +27,8 @@ from feedback_store.stats import to_microseconds
 
 FOLD_ROWS = 64
 """Entries that may be there before they are folded: each is looked at by itself until then."""
+
+_AT_A_TIME = 10_000
 
 _ADD_LABEL = "INSERT OR IGNORE INTO label (name, stamp, class, n) VALUES (?, ?, ?, ?)"
 _DROP_LABEL = "DELETE FROM label WHERE name = ? AND stamp = ? AND class = ? AND n = ?"
@@ -120,7 +122,12 @@ class Folding:
         self._numbers: dict[tuple[int, str], int] = {}
 
     def add(self, entries: Iterable[tuple[int, FeedbackEntry]]) -> None:
-        """Bring entries in, by their numbers."""
+        """Bring entries in, by their numbers; however many they are, some at a time."""
+        remaining = iter(entries)
+        while some := list(islice(remaining, _AT_A_TIME)):
+            self._add(some)
+
+    def _add(self, entries: list[tuple[int, FeedbackEntry]]) -> None:
         labels: list[tuple[int, int, int, int]] = []
         counted = _Counted()
         for n, entry in entries:

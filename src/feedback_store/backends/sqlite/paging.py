@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from feedback_store.backends.sqlite.conditions import BY_NUMBER, FOLDED, Where, labelled, times
-from feedback_store.backends.sqlite.counting import count
+from feedback_store.backends.sqlite.counting import count, tallied
 from feedback_store.backends.sqlite.names import number_of
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, entries_of
 from feedback_store.cursor import Cursor
@@ -31,8 +31,8 @@ WHERE label.name = ? AND {label} AND {after}
 ORDER BY {order} LIMIT ? OFFSET ?
 """
 _FRESH = f"""
-SELECT stamp, id, rating, body FROM entry {BY_NUMBER}
-WHERE n > {FOLDED} AND {{where}} AND {{after}}
+SELECT stamp, id, rating, {{after}}, body FROM entry {BY_NUMBER}
+WHERE n > {FOLDED} AND {{where}}
 ORDER BY {{order}}
 """  # noqa: S608  # its values are bound
 _MATCHING = "SELECT entry.n, {after} FROM entry WHERE {where} ORDER BY {order}"
@@ -75,10 +75,13 @@ class _Pager:
         """Return how many match in all, and so many bodies after those that are skipped."""
         if self._where.reads_lines:
             return self._in_one_pass(skipped, wanted)
-        total = count(self._connection, self._query, self._where)
         label = labelled(self._query)
         if label is not None and len(label[1]) == 1:
-            return total, self._labelled(label[0], label[1][0], skipped, wanted)
+            fresh = self._fresh()
+            total = tallied(self._connection, self._query, label) + len(fresh)
+            later = [row for row in fresh if row[3]]
+            return total, self._labelled(label[0], label[1][0], later, skipped, wanted)
+        total = count(self._connection, self._query, self._where)
         sql = _ROWS.format(where=self._where.sql, after=self._after.sql, order=self._order)
         values = [*self._where.values, *self._after.values, wanted, skipped]
         return total, [body for (body,) in self._connection.execute(sql, values)]
@@ -97,9 +100,10 @@ class _Pager:
         bodies = (self._connection.execute(_BODY, (n,)).fetchone()[0] for n in chosen)
         return total, list(bodies)
 
-    def _labelled(self, kind: int, text: str, skipped: int, wanted: int) -> list[bytes]:
+    def _labelled(
+        self, kind: int, text: str, fresh: list[tuple[Any, ...]], skipped: int, wanted: int
+    ) -> list[bytes]:
         """Read along one label; the few entries that have none yet go in between."""
-        fresh = self._fresh()
         label, label_values = _label_of(self._query)
         after = self._after.sql.replace("entry.stamp", "label.stamp")  # its index is used
         sql = _LABELLED.format(label=label, after=after, order=self._order)
@@ -112,8 +116,9 @@ class _Pager:
         return [row[-1] for row in islice(merged, skipped, skipped + wanted)]
 
     def _fresh(self) -> list[tuple[Any, ...]]:
+        """Return those that have no label yet, and whether they come after the cursor."""
         sql = _FRESH.format(where=self._where.sql, after=self._after.sql, order=self._order)
-        values = [*self._where.values, *self._after.values]
+        values = [*self._after.values, *self._where.values]
         return self._connection.execute(sql, values).fetchall()
 
 
