@@ -76,7 +76,7 @@ class Stats:
     @classmethod
     def of(cls, entries: Iterable[FeedbackEntry]) -> "Stats":
         """Count the entries, in one pass and constant memory."""
-        counting = _Counting()
+        counting = Counting()
         for entry in entries:
             counting.count(entry)
         return counting.result()
@@ -116,8 +116,8 @@ class Stats:
         )
 
 
-class _Counting:
-    """The mutable half of `Stats.of`."""
+class Counting:
+    """Numbers that are still being counted: the mutable half of `Stats.of`, and of kept sums."""
 
     def __init__(self) -> None:
         self.ratings: Counter[Rating] = Counter()
@@ -130,6 +130,7 @@ class _Counting:
         self.last: datetime | None = None
 
     def count(self, entry: FeedbackEntry) -> None:
+        """Count an entry."""
         rating = Rating.of(entry.rating)
         self.ratings[rating] += 1
         when = entry.timestamp
@@ -146,6 +147,7 @@ class _Counting:
             self.last = when
 
     def result(self) -> Stats:
+        """Return the numbers so far."""
         return Stats(
             total=self.ratings.total(),
             positive=self.ratings[Rating.POSITIVE],

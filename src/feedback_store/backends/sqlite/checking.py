@@ -7,6 +7,7 @@ from feedback_store.backends.sqlite import journal
 from feedback_store.backends.sqlite.conditions import FOLDED
 from feedback_store.backends.sqlite.database import Database
 from feedback_store.backends.sqlite.folding import touch
+from feedback_store.backends.sqlite.names import EVERY, FIRST_DAY
 from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.pool import Connection
 from feedback_store.backends.sqlite.proving import differences
@@ -19,6 +20,7 @@ from feedback_store.stamps import time_of
 
 _LARGE_LOG_BYTES = 256 << 20
 _SHOWN = 10
+_IN_MONTHS = f"SELECT coalesce(sum(total), 0) FROM tally WHERE span < {FIRST_DAY}"  # noqa: S608  # a constant
 
 
 def check(database: Database, *, deep: bool = False) -> CheckReport:
@@ -125,11 +127,11 @@ def _sums_agree(connection: Connection) -> bool:
     pairs = (
         (
             f"SELECT count(*) FROM entry WHERE n <= {FOLDED}",  # noqa: S608  # a constant
-            "SELECT coalesce(sum(total), 0) FROM tally WHERE name = 0 AND span < 1000000",
+            f"{_IN_MONTHS} AND name = {EVERY}",
         ),
         (
             "SELECT count(*) FROM label",
-            "SELECT coalesce(sum(total), 0) FROM tally WHERE name > 0 AND span < 1000000",
+            f"{_IN_MONTHS} AND name <> {EVERY}",
         ),
     )
     return all(_one(connection, a) == _one(connection, b) for a, b in pairs)

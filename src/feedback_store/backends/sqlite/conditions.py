@@ -7,11 +7,18 @@ from typing import Any
 from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of
 from feedback_store.entry import UNKNOWN_SOURCE_TYPE
-from feedback_store.query import Query
+from feedback_store.query import Order, Query
 from feedback_store.stamps import stamp_of
 
 FOLDED = "(SELECT value FROM state WHERE key = 'folded')"
 
+ORDERS = {
+    Order.NEWEST: "entry.stamp DESC, entry.id DESC",
+    Order.OLDEST: "entry.stamp, entry.id",
+    Order.RATING_DESC: "entry.rating DESC, entry.stamp DESC, entry.id DESC",
+    Order.RATING_ASC: "entry.rating IS NULL, entry.rating, entry.stamp DESC, entry.id DESC",
+}
+"""NULL is the smallest value: the unrated come last in all of them."""
 
 _MAY_HOLD = r"""
 (entry.body LIKE ? ESCAPE '\' OR length(entry.body) < length(CAST(entry.body AS BLOB)))"""

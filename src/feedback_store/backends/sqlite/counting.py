@@ -4,6 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import datetime
 from typing import Any
 
 from feedback_store.backends.sqlite.conditions import (
@@ -17,18 +18,17 @@ from feedback_store.backends.sqlite.conditions import (
 from feedback_store.backends.sqlite.names import (
     EVERY,
     ISSUE,
-    month_name,
+    month_of_span,
     number_of,
     whole_spans,
 )
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, entries_of
 from feedback_store.backends.sqlite.schema import CLASSES
 from feedback_store.entry import FeedbackEntry
-from feedback_store.frozen import FrozenDict
 from feedback_store.query import Query
 from feedback_store.rating import Rating
 from feedback_store.stamps import time_of
-from feedback_store.stats import Group, Stats
+from feedback_store.stats import Counting, Stats
 
 
 def count(connection: sqlite3.Connection, query: Query, where: Where) -> int:
@@ -103,73 +103,46 @@ def stats(connection: sqlite3.Connection, query: Query, tests: Tests) -> Stats:
 def _of_tallies(connection: sqlite3.Connection, query: Query, where: Where) -> Stats:
     """Return the numbers of whole days and months; first and last are those of all."""
     names = {k: (kind, text.decode()) for k, kind, text in connection.execute(_NAMES)}
-    sums = _Sums()
+    sums = Counting()
     rated, values = _class_in(query)
     sql = f"SELECT * FROM tally WHERE span >= ? AND span < ? AND {rated}"  # noqa: S608  # as above
-    for span in whole_spans(*times(query))[0]:
-        for row in connection.execute(sql, [span.start, span.stop, *values]):
-            sums.add(names, *row)
-    return sums.result(*_ends(connection, where))
+    for spans in whole_spans(*times(query))[0]:
+        for span, name, number, *numbers in connection.execute(
+            sql, [spans.start, spans.stop, *values]
+        ):
+            if name == EVERY:
+                _add_all(sums, CLASSES[number], month_of_span(span), *numbers)
+            else:
+                _add_named(sums, CLASSES[number], *names[name], numbers[0])
+    sums.first, sums.last = _ends(connection, where)
+    return sums.result()
 
 
 _NAMES = "SELECT k, kind, text FROM name"
 
 
-class _Sums:
-    """Sums of tallies."""
-
-    def __init__(self) -> None:
-        self._ratings: Counter[Rating] = Counter()
-        self._months: Counter[str] = Counter()
-        self._issues: Counter[str] = Counter()
-        self._types: dict[str, Counter[Rating]] = {}
-        self._responses = self._response_us = 0
-
-    def add(  # the columns of a row
-        self, names: dict[int, tuple[int, str]], span: int, name: int, rating_class: int,
-        total: int, responses: int, response_us: bytes,
-    ) -> None:  # fmt: skip
-        rating = CLASSES[rating_class]
-        if name == EVERY:
-            self._ratings[rating] += total
-            self._months[month_name(span)] += total
-            self._responses += responses
-            self._response_us += int(response_us)
-            return
-        kind, text = names[name]
-        if kind == ISSUE:
-            self._issues[text] += total
-        else:
-            self._types.setdefault(text, Counter())[rating] += total
-
-    def result(self, first: int | None, last: int | None) -> Stats:
-        counts = self._ratings
-        return Stats(
-            total=counts.total(),
-            positive=counts[Rating.POSITIVE],
-            negative=counts[Rating.NEGATIVE],
-            neutral=counts[Rating.NEUTRAL],
-            unrated=counts[Rating.UNRATED],
-            by_month=FrozenDict(sorted(self._months.items())),
-            by_issue=FrozenDict(sorted(self._issues.items())),
-            by_source_type=FrozenDict({k: _group(n) for k, n in sorted(self._types.items())}),
-            response_time_total_us=self._response_us,
-            response_time_count=self._responses,
-            first=None if first is None else time_of(first),
-            last=None if last is None else time_of(last),
-        )
+def _add_all(  # the columns of a row
+    sums: Counting, rating: Rating, month: tuple[int, int], total: int, responses: int, us: bytes
+) -> None:
+    sums.ratings[rating] += total
+    sums.months[month] += total
+    sums.responses += responses
+    sums.response_us += int(us)
 
 
-def _group(ratings: Counter[Rating]) -> Group:
-    total, unrated = ratings.total(), ratings[Rating.UNRATED]
-    return Group(total=total, positive=ratings[Rating.POSITIVE], rated=total - unrated)
+def _add_named(sums: Counting, rating: Rating, kind: int, text: str, total: int) -> None:
+    if kind == ISSUE:
+        sums.issues[text] += total
+    else:
+        sums.types.setdefault(text, Counter())[rating] += total
 
 
-def _ends(connection: sqlite3.Connection, where: Where) -> Iterator[int | None]:
+def _ends(connection: sqlite3.Connection, where: Where) -> Iterator[datetime | None]:
     """Yield the first and the last stamp; each by itself, since an index has only one end."""
     for end in ("min", "max"):
         sql = f"SELECT {end}(stamp) FROM entry WHERE {where.sql}"  # noqa: S608  # as above
-        yield connection.execute(sql, where.values).fetchone()[0]
+        (stamp,) = connection.execute(sql, where.values).fetchone()
+        yield None if stamp is None else time_of(stamp)
 
 
 def _matching(

@@ -12,7 +12,8 @@ EVERY = 0
 """The number under which all entries are counted, whatever their names."""
 
 DAY_US = 86_400_000_000
-_FIRST_DAY = 1_000_000
+FIRST_DAY = 1_000_000
+"""The span of the first day of all; those below are months."""
 _FIRST_STAMP = stamp_of(datetime(1, 1, 1, tzinfo=UTC))
 _MONTHS = 12
 
@@ -40,19 +41,19 @@ def month_span(stamp: int) -> int:
 
 def day_span(stamp: int) -> int:
     """Return the span of the day that a stamp lies in: days come after all months."""
-    return _FIRST_DAY + (stamp - _FIRST_STAMP) // DAY_US
+    return FIRST_DAY + (stamp - _FIRST_STAMP) // DAY_US
 
 
-def month_name(span: int) -> str:
-    """Return the name of a month's or a day's month, such as ``"2025-10"``."""
-    if span >= _FIRST_DAY:
+def month_of_span(span: int) -> tuple[int, int]:
+    """Return year and month of a month's or a day's span."""
+    if span >= FIRST_DAY:
         time = time_of(_day_start(span))
-        return f"{time.year:04}-{time.month:02}"
-    return f"{span // _MONTHS:04}-{span % _MONTHS + 1:02}"
+        return time.year, time.month
+    return span // _MONTHS, span % _MONTHS + 1
 
 
 def _day_start(span: int) -> int:
-    return _FIRST_STAMP + (span - _FIRST_DAY) * DAY_US
+    return _FIRST_STAMP + (span - FIRST_DAY) * DAY_US
 
 
 def whole_spans(since: int | None, until: int | None) -> tuple[list[range], list[range]]:
@@ -66,7 +67,7 @@ def whole_spans(since: int | None, until: int | None) -> tuple[list[range], list
         Ranges of spans, and ranges of stamps; together they hold every moment once.
     """
     if since is None and until is None:
-        return [range(_FIRST_DAY)], []
+        return [range(FIRST_DAY)], []
     low = _FIRST_STAMP if since is None else since
     high = _END_STAMP if until is None else until
     first, last = day_span(low + DAY_US - 1), day_span(high)

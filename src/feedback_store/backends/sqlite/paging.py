@@ -1,39 +1,35 @@
 """Pages: the entries of one, read in their order, and how many there are in all."""
 
-import heapq
 import sqlite3
-from collections.abc import Callable
 from contextlib import ExitStack
-from itertools import islice
 from typing import Any
 
-from feedback_store.backends.sqlite.conditions import BY_NUMBER, FOLDED, Where, labelled, times
+from feedback_store.backends.sqlite.conditions import (
+    BY_NUMBER,
+    FOLDED,
+    ORDERS,
+    Where,
+    labelled,
+    times,
+)
 from feedback_store.backends.sqlite.counting import count, tallied
 from feedback_store.backends.sqlite.names import number_of
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, entries_of
 from feedback_store.cursor import Cursor
+from feedback_store.entry import FeedbackEntry
+from feedback_store.operations import rating_key
 from feedback_store.query import Order, Page, Query
 from feedback_store.stamps import stamp_of
 
-ORDERS = {
-    Order.NEWEST: "stamp DESC, id DESC",
-    Order.OLDEST: "stamp, id",
-    Order.RATING_DESC: "rating DESC, stamp DESC, id DESC",
-    Order.RATING_ASC: "rating IS NULL, rating, stamp DESC, id DESC",
-}
-"""NULL is the smallest value: the unrated come last in all of them."""
-
 _ROWS = "SELECT entry.body FROM entry WHERE {where} AND {after} ORDER BY {order} LIMIT ? OFFSET ?"
 _LABELLED = """
-SELECT label.stamp AS stamp, entry.id AS id, entry.rating AS rating, entry.body
+SELECT entry.body
 FROM label CROSS JOIN entry ON entry.n = label.n
 WHERE label.name = ? AND {label} AND {after}
 ORDER BY {order} LIMIT ? OFFSET ?
 """
 _FRESH = f"""
-SELECT stamp, id, rating, {{after}}, body FROM entry {BY_NUMBER}
-WHERE n > {FOLDED} AND {{where}}
-ORDER BY {{order}}
+SELECT {{after}}, body FROM entry {BY_NUMBER} WHERE n > {FOLDED} AND {{where}}
 """  # noqa: S608  # its values are bound
 _MATCHING = "SELECT entry.n, {after} FROM entry WHERE {where} ORDER BY {order}"
 
@@ -51,9 +47,8 @@ def page(
     after = _After(None if cursor is None else Cursor.parse(cursor, order))
     with ExitStack() as stack:
         pager = _Pager(connection, query, Where(query, tests, stack), after)
-        total, bodies = pager.bodies(limit * ((number or 1) - 1), limit + 1)
-    entries = tuple(entries_of(bodies))
-    shown = entries[:limit]
+        total, entries = pager.entries(limit * ((number or 1) - 1), limit + 1)
+    shown = tuple(entries[:limit])
     more = len(entries) > limit
     next_cursor = str(Cursor.at(shown[-1], order)) if more else None
     return Page(entries=shown, total=total, next_cursor=next_cursor)
@@ -71,22 +66,25 @@ class _Pager:
         self._after = after
         self._order = ORDERS[query.order or Order.NEWEST]
 
-    def bodies(self, skipped: int, wanted: int) -> tuple[int, list[bytes]]:
-        """Return how many match in all, and so many bodies after those that are skipped."""
+    def entries(self, skipped: int, wanted: int) -> tuple[int, list[FeedbackEntry]]:
+        """Return how many match in all, and so many entries after those that are skipped."""
         if self._where.reads_lines:
             return self._in_one_pass(skipped, wanted)
         label = labelled(self._query)
         if label is not None and len(label[1]) == 1:
             fresh = self._fresh()
             total = tallied(self._connection, self._query, label) + len(fresh)
-            later = [row for row in fresh if row[3]]
+            later = [body for comes_after, body in fresh if comes_after]
             return total, self._labelled(label[0], label[1][0], later, skipped, wanted)
         total = count(self._connection, self._query, self._where)
         sql = _ROWS.format(where=self._where.sql, after=self._after.sql, order=self._order)
         values = [*self._where.values, *self._after.values, wanted, skipped]
-        return total, [body for (body,) in self._connection.execute(sql, values)]
+        return total, self._decoded(sql, values)
 
-    def _in_one_pass(self, skipped: int, wanted: int) -> tuple[int, list[bytes]]:
+    def _decoded(self, sql: str, values: list[Any]) -> list[FeedbackEntry]:
+        return list(entries_of(body for (body,) in self._connection.execute(sql, values)))
+
+    def _in_one_pass(self, skipped: int, wanted: int) -> tuple[int, list[FeedbackEntry]]:
         """Count and choose at once: to look into every line costs most."""
         sql = _MATCHING.format(after=self._after.sql, where=self._where.sql, order=self._order)
         values = [*self._after.values, *self._where.values]
@@ -98,26 +96,26 @@ class _Pager:
             if later and skipped < comes_after <= skipped + wanted:
                 chosen.append(n)
         bodies = (self._connection.execute(_BODY, (n,)).fetchone()[0] for n in chosen)
-        return total, list(bodies)
+        return total, list(entries_of(bodies))
 
     def _labelled(
-        self, kind: int, text: str, fresh: list[tuple[Any, ...]], skipped: int, wanted: int
-    ) -> list[bytes]:
+        self, kind: int, text: str, fresh: list[bytes], skipped: int, wanted: int
+    ) -> list[FeedbackEntry]:
         """Read along one label; the few entries that have none yet go in between."""
         label, label_values = _label_of(self._query)
         after = self._after.sql.replace("entry.stamp", "label.stamp")  # its index is used
-        sql = _LABELLED.format(label=label, after=after, order=self._order)
+        order = self._order.replace("entry.stamp", "label.stamp")
+        sql = _LABELLED.format(label=label, after=after, order=order)
         values = [number_of(self._connection, kind, text), *label_values, *self._after.values]
         if not fresh:
-            rows = self._connection.execute(sql, [*values, wanted, skipped])
-            return [row[-1] for row in rows]
-        rows = self._connection.execute(sql, [*values, skipped + wanted, 0])
-        merged = heapq.merge(rows, fresh, key=_KEYS[self._query.order or Order.NEWEST])
-        return [row[-1] for row in islice(merged, skipped, skipped + wanted)]
+            return self._decoded(sql, [*values, wanted, skipped])
+        both = self._decoded(sql, [*values, skipped + wanted, 0]) + list(entries_of(fresh))
+        order = self._query.order or Order.NEWEST
+        return _in_order(both, order)[skipped : skipped + wanted]
 
-    def _fresh(self) -> list[tuple[Any, ...]]:
-        """Return those that have no label yet, and whether they come after the cursor."""
-        sql = _FRESH.format(where=self._where.sql, after=self._after.sql, order=self._order)
+    def _fresh(self) -> list[tuple[int, bytes]]:
+        """Return those that have no label yet: whether they come after the cursor, and bodies."""
+        sql = _FRESH.format(where=self._where.sql, after=self._after.sql)
         values = [*self._after.values, *self._where.values]
         return self._connection.execute(sql, values).fetchall()
 
@@ -125,25 +123,11 @@ class _Pager:
 _BODY = "SELECT body FROM entry WHERE n = ?"
 
 
-class _Down(bytes):
-    """An id that sorts the other way round."""
-
-    def __lt__(self, other: bytes) -> bool:
-        """Say whether it comes first, which the later one does."""
-        return bytes(self) > bytes(other)
-
-
-def _newest(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return -row[0], _Down(row[1])
-
-
-_KEYS: dict[Order, Callable[[tuple[Any, ...]], Any]] = {
-    Order.NEWEST: _newest,
-    Order.OLDEST: lambda row: row[:2],
-    Order.RATING_DESC: lambda row: (row[2] is None, -(row[2] or 0), *_newest(row)),
-    Order.RATING_ASC: lambda row: (row[2] is None, row[2] or 0, *_newest(row)),
-}
-"""What `ORDERS` says, for rows of stamp, id, rating and body."""
+def _in_order(entries: list[FeedbackEntry], order: Order) -> list[FeedbackEntry]:
+    entries.sort(key=lambda e: (e.timestamp, e.id), reverse=order is not Order.OLDEST)
+    if order in (Order.RATING_DESC, Order.RATING_ASC):
+        entries.sort(key=lambda e: rating_key(e, order))
+    return entries
 
 
 def _label_of(query: Query) -> tuple[str, list[Any]]:

@@ -5,9 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from feedback_store.backends.sqlite.conditions import Where
+from feedback_store.backends.sqlite.conditions import ORDERS, Where
 from feedback_store.backends.sqlite.database import Database
-from feedback_store.backends.sqlite.paging import ORDERS
 from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.rows import Tests, entries_of
 from feedback_store.entry import FeedbackEntry
