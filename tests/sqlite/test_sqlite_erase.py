@@ -1,5 +1,7 @@
 """Erasure: nothing readable is left of an entry, in no file, and a power cut or a reader apart."""
 
+import errno
+import os
 import random
 import shutil
 import sqlite3
@@ -12,7 +14,7 @@ import attrs
 import pytest
 from jsonl_harness import NOON, an_entry
 
-from feedback_store import FeedbackEntry, LockTimeoutError, Query, encode
+from feedback_store import DurabilityError, FeedbackEntry, LockTimeoutError, Query, encode
 from feedback_store.backends.sqlite import SqliteStore, folding, remains
 
 
@@ -144,6 +146,25 @@ def test_a_reader_elsewhere_keeps_an_erasure_waiting(tmp_path: Path) -> None:
             assert ["a"] == [entry.id for entry in store.scan(Query())]
         assert 0 == store.erase(["secret-of-ada"])
     assert b"secret-of-ada" not in bytes_of(file)
+
+
+def test_an_erasure_whose_sync_fails_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut could bring the log back: a typed error, and the same call may be made again."""
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    file = tmp_path / "db" / "feedback.db"
+    with closing(SqliteStore(file)) as store:
+        store.append([an_entry("a"), an_entry("b")])
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fail)
+            with pytest.raises(DurabilityError):
+                store.erase(["a"])
+        assert 0 == store.erase(["a"])
+        assert ["b"] == [entry.id for entry in store.scan(Query())]
 
 
 def test_names_go_with_the_last_entry_that_has_them(

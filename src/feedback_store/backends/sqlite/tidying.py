@@ -11,6 +11,7 @@ from feedback_store.backends.sqlite.pool import Connection
 from feedback_store.backends.sqlite.remains import are_left, sync, traces_of
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import LockTimeoutError
+from feedback_store.failures import sync_failed
 from feedback_store.report import CompactReport
 
 _PAUSE_S = 0.005
@@ -31,7 +32,10 @@ def purge(database: Database, ids: frozenset[str], erased: list[FeedbackEntry]) 
             connection.execute("VACUUM")
             _need_empty_log(connection, database)
         if database.durable:
-            _sync_what_was_cut(database.path)
+            try:
+                _sync_what_was_cut(database.path)
+            except OSError as error:
+                raise sync_failed(error, database.path) from error
 
 
 def _need_empty_log(connection: Connection, database: Database) -> None:
