@@ -284,3 +284,34 @@ def test_a_sync_of_a_replacement_that_fails_for_its_index_fails_for_it(
 
 def _syncs() -> list[Fault]:
     return [Fault("sync", 1, errno.EIO, drops_pages=drops) for drops in (False, True)]
+
+
+def test_runs_are_taken_all_at_once_or_not_at_all() -> None:
+    """A call that failed between two runs left the first one taken, and its lines known twice."""
+    with small_indexes():
+        disk = SimulatedDisk(disk_with())
+        store = open_store(disk)
+        for entries in ([E1, E2], [E5, an_entry(6)]):
+            store.append(entries)
+        store.close()
+        part = open_store(disk.process("b"))._folder.open(plain_name("2025-01"))
+        assert part is not None
+        assert 2 == len(part.index._runs)
+        part.index._runs = []
+        disk.fail(Fault("list", 2, errno.EMFILE))
+        with pytest.raises(OSError, match="open files"):
+            part.index._adopt(part.identify)
+        assert [] == part.index._runs
+
+
+def test_an_exchange_is_durable_before_anything_else_happens() -> None:
+    """An older writer may write to the new file at once, which a power cut could undo."""
+    disk = SimulatedDisk(disk_with(E1, E2), clock=clock)
+    with without_waiting():
+        store = open_beside(disk)
+        store.rewrite("e1", lambda old: attrs.evolve(old, rating=0))
+        disk.machine.trace.clear()
+        store.compact()
+    changes = [line.partition(":")[2].strip() for line in disk.machine.trace]
+    place = next(i for i, change in enumerate(changes) if change.startswith("exchange"))
+    assert f"sync the folder {FOLDER}" == changes[place + 1]
