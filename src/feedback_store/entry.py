@@ -4,17 +4,15 @@ The names are those of the field's tools (Langfuse, LangSmith, MLflow, Phoenix, 
 so that an exporter renames little; see the page on the file format for how an entry looks as JSON.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from feedback_store import fields
 from feedback_store.errors import InvalidEntryError
 from feedback_store.frozen import EMPTY, FrozenDict
-
-T = TypeVar("T", bound=attrs.AttrsInstance)
 
 UNKNOWN_SOURCE_TYPE = "unknown"
 """The source type of an entry without sources, and of a source that names no type."""
@@ -48,8 +46,14 @@ def _says_nothing(value: "Metadata | FeedbackEntry", key: str, shown: object) ->
     return nothing and getattr(value, key, value) in (None, ())
 
 
+class _Referable:
+    """What can be referred to weakly; its subclasses have slots of their own only: `open_twin`."""
+
+    __slots__ = ("__weakref__",)
+
+
 @attrs.frozen(kw_only=True)
-class Metadata:
+class Metadata(_Referable):
     """What is known about how an answer came to be, and what the user said of it.
 
     Attributes:
@@ -95,7 +99,7 @@ def _metadata(value: object) -> Metadata:
 
 
 @attrs.frozen(kw_only=True)
-class FeedbackEntry:
+class FeedbackEntry(_Referable):
     """One piece of feedback on one answer.
 
     The repr shows no text that a user or a model wrote, so that a log line may hold it.
@@ -183,19 +187,13 @@ OWN_METADATA_KEYS = frozenset(f.name for f in attrs.fields(Metadata)) - {"extra"
 """The keys of the JSON's metadata that are not extras."""
 
 
-def unchecked_maker(cls: type[T]) -> Callable[..., T]:
-    """Return a function that makes instances of values that were checked already.
+def open_twin(cls: type[_Referable]) -> type[Any]:
+    """Return a class of the same slots whose instances can be changed, until they become one.
 
-    It takes every field, by position. It is for the codec, which reads many entries that a typed
-    decoder has checked: the constructor's own checks cost several times the object itself.
+    It is for the codec, which reads many entries that a typed decoder has checked: the
+    constructor's checks cost several times the object itself, and so does setting the fields of
+    a frozen object one by one. An instance of the twin is filled by plain assignments, and then
+    made immutable by giving it ``cls`` as its ``__class__``, which Python allows between classes
+    of one layout.
     """
-    new = object.__new__
-    setters = tuple(getattr(cls, field.name).__set__ for field in attrs.fields(cls))
-
-    def make(*values: object) -> T:
-        made = new(cls)
-        for set_value, value in zip(setters, values, strict=True):
-            set_value(made, value)
-        return made
-
-    return make
+    return type(f"Open{cls.__name__}", cls.__bases__, {"__slots__": cls.__slots__})

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from feedback_store.entry import OWN_METADATA_KEYS, FeedbackEntry, Metadata, unchecked_maker
+from feedback_store.entry import OWN_METADATA_KEYS, FeedbackEntry, Metadata, open_twin
 from feedback_store.errors import InvalidEntryError
 from feedback_store.fields import aware_time
 from feedback_store.frozen import EMPTY, FrozenDict, freeze
@@ -42,8 +42,9 @@ class _Wire(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 
 
 _wire_decoder = msgspec.json.Decoder(_Wire)
-_make_entry = unchecked_maker(FeedbackEntry)
-_make_metadata = unchecked_maker(Metadata)
+_OpenEntry = open_twin(FeedbackEntry)
+_OpenMetadata = open_twin(Metadata)
+_new = object.__new__
 _NO_METADATA = Metadata()
 _JSON_CONTAINERS = (dict, list)
 
@@ -89,24 +90,28 @@ def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
     time = wire.timestamp
     updated_at: datetime | None = wire.updated_at
     told: msgspec.Raw | None = wire.metadata
-    return _make_entry(
-        wire.message_id,
-        wire.question,
-        wire.answer,
-        wire.rating,
-        time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp"),
-        tuple([FrozenDict(source) for source in wire.sources]),
-        _NO_METADATA if told is None else _plain_metadata(told),
-        wire.id or wire.message_id,
-        wire.user_id,
-        wire.trace_id,
-        wire.name,
-        wire.annotator_kind,
-        wire.correction,
-        None if updated_at is None else aware_time(updated_at, naive_tz, "updated_at"),
-        EMPTY,
-        EMPTY,
+    made: Any = _new(_OpenEntry)
+    made.message_id = wire.message_id
+    made.question = wire.question
+    made.answer = wire.answer
+    made.rating = wire.rating
+    made.timestamp = time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp")
+    made.sources = tuple([FrozenDict(source) for source in wire.sources])
+    made.metadata = _NO_METADATA if told is None else _plain_metadata(told)
+    made.id = wire.id or wire.message_id
+    made.user_id = wire.user_id
+    made.trace_id = wire.trace_id
+    made.name = wire.name
+    made.annotator_kind = wire.annotator_kind
+    made.correction = wire.correction
+    made.updated_at = (
+        None if updated_at is None else aware_time(updated_at, naive_tz, "updated_at")
     )
+    made.extra = EMPTY
+    made.spelled = EMPTY
+    made.__class__ = FeedbackEntry
+    entry: FeedbackEntry = made
+    return entry
 
 
 def _plain_metadata(told: msgspec.Raw) -> Metadata:
@@ -114,15 +119,7 @@ def _plain_metadata(told: msgspec.Raw) -> Metadata:
         plain = _plain_metadata_decoder.decode(told)
     except msgspec.MsgspecError:
         return _other_metadata(_any_metadata_decoder.decode(told))
-    return _make_metadata(
-        plain.response_time,
-        plain.token_count,
-        plain.conversation_id,
-        plain.explanation,
-        plain.issues,
-        EMPTY,
-        EMPTY,
-    )
+    return _metadata_of(plain, plain.issues, EMPTY, EMPTY)
 
 
 def _other_metadata(given: dict[str, Any]) -> Metadata:
@@ -139,15 +136,26 @@ def _other_metadata(given: dict[str, Any]) -> Metadata:
         spelled = FrozenDict(
             {k: v if v is None else () for k, v in nothing.items() if k not in extra}
         )
-    return _make_metadata(
-        known.response_time,
-        known.token_count,
-        known.conversation_id,
-        known.explanation,
-        known.issues or (),
-        FrozenDict(extra) if extra else EMPTY,
-        spelled,
-    )
+    return _metadata_of(known, known.issues or (), FrozenDict(extra) if extra else EMPTY, spelled)
+
+
+def _metadata_of(
+    known: "_PlainMetadata | _WireMetadata",
+    issues: tuple[str, ...],
+    extra: FrozenDict,
+    spelled: FrozenDict,
+) -> Metadata:
+    made: Any = _new(_OpenMetadata)
+    made.response_time = known.response_time
+    made.token_count = known.token_count
+    made.conversation_id = known.conversation_id
+    made.explanation = known.explanation
+    made.issues = issues
+    made.extra = extra
+    made.spelled = spelled
+    made.__class__ = Metadata
+    metadata: Metadata = made
+    return metadata
 
 
 class _PlainMetadata(msgspec.Struct, forbid_unknown_fields=True, gc=False):
