@@ -57,7 +57,8 @@ class Cursor:
 
     def __str__(self) -> str:
         """Return it as text."""
-        return base64.urlsafe_b64encode(msgspec.json.encode(attrs.astuple(self))).decode()
+        place = self.order, self.timestamp, self.id, self.rating
+        return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode()
 
     def precedes(self, entry: FeedbackEntry) -> bool:
         """Say whether the entry comes after this place."""

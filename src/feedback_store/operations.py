@@ -102,14 +102,14 @@ def rating_key(entry: FeedbackEntry, order: Order | None) -> tuple[bool, float]:
 
 
 @cache
-def _has_get(kind: type[Store]) -> bool:
-    """Say whether stores of a class have ``get``: asking a protocol costs as much as getting."""
-    return issubclass(kind, SupportsGet)
+def _offers(kind: type[Store], protocol: type) -> bool:
+    """Say whether stores of a class offer a faster way: asking a protocol costs as much as that."""
+    return issubclass(kind, protocol)
 
 
 def find(store: Store, id: str) -> FeedbackEntry | None:
     """Return the entry, or None when there is none."""
-    if _has_get(type(store)):
+    if _offers(type(store), SupportsGet):
         return cast("SupportsGet", store).get(id)
     return next((entry for entry in store.scan(Query()) if entry.id == id), None)
 
@@ -138,8 +138,8 @@ def page(
         msg = "give a cursor or a page number, not both"
         raise InvalidQueryError(msg)
     after = None if cursor is None else Cursor.parse(cursor, query.order)
-    if isinstance(store, SupportsPage) and query.where is None:
-        return store.page(query, limit, cursor, number)
+    if query.where is None and _offers(type(store), SupportsPage):
+        return cast("SupportsPage", store).page(query, limit, cursor, number)
     return _derived_page(store, query, limit, after, number or 1)
 
 
@@ -180,15 +180,15 @@ class _Counted:
 
 def count(store: Store, query: Query) -> int:
     """Return how many entries match."""
-    if isinstance(store, SupportsCount) and query.where is None:
-        return store.count(query)
+    if query.where is None and _offers(type(store), SupportsCount):
+        return cast("SupportsCount", store).count(query)
     return sum(1 for _ in matching(store, query))
 
 
 def stats(store: Store, query: Query) -> Stats:
     """Return the statistics of what matches."""
-    if isinstance(store, SupportsStats) and query.where is None:
-        return store.stats(query)
+    if query.where is None and _offers(type(store), SupportsStats):
+        return cast("SupportsStats", store).stats(query)
     return Stats.of(matching(store, query))
 
 

@@ -187,10 +187,10 @@ class Query:
 
     def _costlier_conditions(self) -> list[Callable[[FeedbackEntry], bool]]:
         given: list[Callable[[FeedbackEntry], bool]] = []
-        if issues := frozenset(self.issues):
-            given.append(lambda e: not issues.isdisjoint(e.metadata.issues))
-        if types := frozenset(self.source_types):
-            given.append(lambda e: not types.isdisjoint(e.source_types))
+        if self.issues:
+            given.append(has_any_issue(self.issues))
+        if self.source_types:
+            given.append(has_any_source_type(self.source_types))
         if self.match:
             pairs = tuple(self.match.items())
             given.append(lambda e: all(same_json(key_of(e, k), v) for k, v in pairs))
@@ -208,7 +208,28 @@ class Query:
 
     def ordered(self, default: Order) -> "Query":
         """Return the query with its order, or with ``default`` where it names none."""
-        return self if self.order is not None else attrs.evolve(self, order=default)
+        if self.order is not None:
+            return self
+        ordered = object.__new__(Query)  # all of it was checked already
+        for name in _FIELDS:
+            object.__setattr__(ordered, name, getattr(self, name))
+        object.__setattr__(ordered, "order", default)
+        return ordered
+
+
+_FIELDS = tuple(field.name for field in attrs.fields(Query))
+
+
+def has_any_issue(issues: Iterable[str]) -> Callable[[FeedbackEntry], bool]:
+    """Return the test of `Query.issues`."""
+    wanted = frozenset(issues)
+    return lambda entry: not wanted.isdisjoint(entry.metadata.issues)
+
+
+def has_any_source_type(types: Iterable[str]) -> Callable[[FeedbackEntry], bool]:
+    """Return the test of `Query.source_types`."""
+    wanted = frozenset(types)
+    return lambda entry: not wanted.isdisjoint(entry.source_types)
 
 
 @attrs.frozen(kw_only=True)

@@ -104,9 +104,7 @@ def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
     made.name = wire.name
     made.annotator_kind = wire.annotator_kind
     made.correction = wire.correction
-    made.updated_at = (
-        None if updated_at is None else aware_time(updated_at, naive_tz, "updated_at")
-    )
+    made.updated_at = None if updated_at is None else aware_time(updated_at, naive_tz, "updated_at")
     made.extra = EMPTY
     made.spelled = EMPTY
     made.__class__ = FeedbackEntry

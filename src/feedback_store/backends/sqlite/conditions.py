@@ -4,10 +4,10 @@ import re
 from contextlib import ExitStack
 from typing import Any
 
-from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE
+from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE, marks
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of
 from feedback_store.entry import UNKNOWN_SOURCE_TYPE
-from feedback_store.query import Order, Query
+from feedback_store.query import Order, Query, has_any_issue, has_any_source_type
 from feedback_store.stamps import stamp_of
 
 FOLDED = "(SELECT value FROM state WHERE key = 'folded')"
@@ -78,18 +78,17 @@ class Where:
         self.values: list[Any] = []
         self._say_columns(query)
         for kind, texts, same in (
-            (ISSUE, query.issues, Query(issues=query.issues)),
-            (SOURCE_TYPE, query.source_types, Query(source_types=query.source_types)),
+            (ISSUE, query.issues, has_any_issue),
+            (SOURCE_TYPE, query.source_types, has_any_source_type),
         ):
             if texts:
                 hint = hint_of(texts[0]) if len(texts) == 1 else ""
                 if texts[0] == UNKNOWN_SOURCE_TYPE:
                     hint = ""  # it stands for none
-                key = stack.enter_context(tests.known(same.matches, hint))
-                marks = ", ".join("?" * len(texts))
-                self._say(_HAS_LABEL.format(marks=marks), kind, *texts, key)
-        rest = Query(text=query.text, match=query.match)
-        if not rest.is_empty:
+                key = stack.enter_context(tests.known(same(texts), hint))
+                self._say(_HAS_LABEL.format(marks=marks(texts)), kind, *texts, key)
+        if self.reads_lines:
+            rest = Query(text=query.text, match=query.match)
             told = (value for value in query.match.values() if isinstance(value, str))
             hint = hint_of(max([query.text or "", *told], key=len))
             if hint:

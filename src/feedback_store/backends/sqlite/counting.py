@@ -18,6 +18,7 @@ from feedback_store.backends.sqlite.conditions import (
 from feedback_store.backends.sqlite.names import (
     EVERY,
     ISSUE,
+    marks,
     month_of_span,
     number_of,
     whole_spans,
@@ -26,7 +27,6 @@ from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, entries_of
 from feedback_store.backends.sqlite.schema import CLASSES
 from feedback_store.entry import FeedbackEntry
 from feedback_store.query import Query
-from feedback_store.rating import Rating
 from feedback_store.stamps import time_of
 from feedback_store.stats import Counting, Stats
 
@@ -34,12 +34,14 @@ from feedback_store.stats import Counting, Stats
 def count(connection: sqlite3.Connection, query: Query, where: Where) -> int:
     """Return how many entries match."""
     label = labelled(query)
-    if timed(query) or (label is not None and len(label[1]) == 1):
-        return tallied(connection, query, label) + _fresh(connection, where)
-    if label is not None:
-        return _any_of(connection, query, label) + _fresh(connection, where)
-    sql = f"SELECT count(*) FROM entry WHERE {where.sql}"  # noqa: S608  # its values are bound
-    return _number(connection, sql, where.values)
+    if label is None and not timed(query):
+        sql = f"SELECT count(*) FROM entry WHERE {where.sql}"  # noqa: S608  # its values are bound
+        return _number(connection, sql, where.values)
+    if label is not None and len(label[1]) > 1:
+        known = _any_of(connection, query, label)
+    else:
+        known = tallied(connection, query, numbered(connection, label))
+    return known + _fresh(connection, where)
 
 
 def _fresh(connection: sqlite3.Connection, where: Where) -> int:
@@ -48,22 +50,36 @@ def _fresh(connection: sqlite3.Connection, where: Where) -> int:
     return _number(connection, sql, where.values)
 
 
-def tallied(
-    connection: sqlite3.Connection, query: Query, label: tuple[int, tuple[str, ...]] | None
-) -> int:
-    """Count folded entries of one name, or all of them."""
-    name = EVERY if label is None else number_of(connection, label[0], label[1][0])
+def numbered(
+    connection: sqlite3.Connection, label: tuple[int, tuple[str, ...]] | None
+) -> int | None:
+    """Return the number under which entries of one label are counted, or all; None: there are none.
+
+    Args:
+        connection: where to look.
+        label: its kind and its one text; None for all entries.
+    """
+    return EVERY if label is None else number_of(connection, label[0], label[1][0])
+
+
+def tallied(connection: sqlite3.Connection, query: Query, name: int | None) -> int:
+    """Count folded entries of one name, or all of them: in one question, for a page has many."""
     if name is None:
         return 0
-    rated, values = _class_in(query)
+    rated, classes = _class_in(query)
     spans, edges = whole_spans(*times(query))
-    sql = f"""
-      SELECT coalesce(sum(total), 0) FROM tally
-      WHERE span >= ? AND span < ? AND name = ? AND {rated}"""  # noqa: S608  # as above
-    total = sum(_number(connection, sql, [s.start, s.stop, name, *values]) for s in spans)
-    rows = "FROM label WHERE name = ?" if name else f"FROM entry WHERE ? = 0 AND n <= {FOLDED}"
-    sql = f"SELECT count(*) {rows} AND {rated} AND stamp >= ? AND stamp < ?"  # as above
-    return total + sum(_number(connection, sql, [name, *values, e.start, e.stop]) for e in edges)
+    rows = "label WHERE name = ?" if name else f"entry WHERE ? = 0 AND n <= {FOLDED}"
+    counts = [
+        *[f"(SELECT sum(total) FROM tally WHERE name = ? AND {rated} AND {_SPANS})"] * len(spans),  # noqa: S608  # as above
+        *[f"(SELECT count(*) FROM {rows} AND {rated} AND {_STAMPS})"] * len(edges),  # noqa: S608  # as above
+    ]
+    values = [v for part in (*spans, *edges) for v in (name, *classes, part.start, part.stop)]
+    sql = " + ".join(f"coalesce({number}, 0)" for number in counts)
+    return _number(connection, f"SELECT {sql or 0}", values)
+
+
+_SPANS = "span >= ? AND span < ?"
+_STAMPS = "stamp >= ? AND stamp < ?"
 
 
 def _any_of(
@@ -75,7 +91,7 @@ def _any_of(
     names = [name for name in found if name is not None]
     rated, values = _class_in(query)
     since, until = times(query)
-    sql = f"SELECT count(DISTINCT n) FROM label WHERE name IN ({_marks(names)}) AND {rated}"  # noqa: S608  # as above
+    sql = f"SELECT count(DISTINCT n) FROM label WHERE name IN ({marks(names)}) AND {rated}"  # noqa: S608  # as above
     if since is not None:
         sql, values = f"{sql} AND stamp >= ?", [*values, since]
     if until is not None:
@@ -102,39 +118,40 @@ def stats(connection: sqlite3.Connection, query: Query, tests: Tests) -> Stats:
 
 def _of_tallies(connection: sqlite3.Connection, query: Query, where: Where) -> Stats:
     """Return the numbers of whole days and months; first and last are those of all."""
-    names = {k: (kind, text.decode()) for k, kind, text in connection.execute(_NAMES)}
     sums = Counting()
-    rated, values = _class_in(query)
-    sql = f"SELECT * FROM tally WHERE span >= ? AND span < ? AND {rated}"  # noqa: S608  # as above
-    for spans in whole_spans(*times(query))[0]:
-        for span, name, number, *numbers in connection.execute(
-            sql, [spans.start, spans.stop, *values]
-        ):
-            if name == EVERY:
-                _add_all(sums, CLASSES[number], month_of_span(span), *numbers)
-            else:
-                _add_named(sums, CLASSES[number], *names[name], numbers[0])
+    rated, classes = _class_in(query)
+    for part in whole_spans(*times(query))[0]:
+        values = [*classes, part.start, part.stop]
+        for row in connection.execute(_ALL.format(rated=rated), values):
+            _add_all(sums, *row)
+        for row in connection.execute(_NAMED.format(rated=rated), values):
+            _add_named(sums, *row)
     sums.first, sums.last = _ends(connection, where)
     return sums.result()
 
 
-_NAMES = "SELECT k, kind, text FROM name"
+_ALL = f"""
+SELECT class, span, total, responses, response_us FROM tally
+WHERE name = {EVERY} AND {{rated}} AND {_SPANS}"""  # noqa: S608  # as above
+
+# The names come first: for each of them, the rows of a class lie side by side.
+_NAMED = f"""
+SELECT kind, text, class, sum(total) FROM name CROSS JOIN tally ON tally.name = k
+WHERE {{rated}} AND {_SPANS} GROUP BY k, class"""  # noqa: S608  # as above
 
 
-def _add_all(  # the columns of a row
-    sums: Counting, rating: Rating, month: tuple[int, int], total: int, responses: int, us: bytes
-) -> None:
-    sums.ratings[rating] += total
-    sums.months[month] += total
+def _add_all(sums: Counting, number: int, span: int, total: int, responses: int, us: bytes) -> None:
+    sums.ratings[CLASSES[number]] += total
+    sums.months[month_of_span(span)] += total
     sums.responses += responses
     sums.response_us += int(us)
 
 
-def _add_named(sums: Counting, rating: Rating, kind: int, text: str, total: int) -> None:
+def _add_named(sums: Counting, kind: int, text: bytes, number: int, total: int) -> None:
     if kind == ISSUE:
-        sums.issues[text] += total
+        sums.issues[text.decode()] += total
     else:
-        sums.types.setdefault(text, Counter())[rating] += total
+        sums.types.setdefault(text.decode(), Counter())[CLASSES[number]] += total
 
 
 def _ends(connection: sqlite3.Connection, where: Where) -> Iterator[datetime | None]:
@@ -155,11 +172,7 @@ def _matching(
 def _class_in(query: Query) -> tuple[str, list[int]]:
     """Return the condition on the class that a rating stands for: all four unless one is asked."""
     classes = list(CLASS_OF.values()) if query.rating is None else [CLASS_OF[query.rating]]
-    return f"class IN ({_marks(classes)})", classes
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
+    return f"class IN ({marks(classes)})", classes
 
 
 def _number(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> int:

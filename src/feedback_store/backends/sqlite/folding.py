@@ -32,8 +32,12 @@ _AT_A_TIME = 10_000
 
 _ADD_LABEL = "INSERT OR IGNORE INTO label (name, stamp, class, n) VALUES (?, ?, ?, ?)"
 _DROP_LABEL = "DELETE FROM label WHERE name = ? AND stamp = ? AND class = ? AND n = ?"
+_TALLY = """
+INSERT OR REPLACE INTO tally (name, class, span, total, responses, response_us)
+VALUES (?, ?, ?, ?, ?, ?)
+"""
 _TALLIED = """
-SELECT total, responses, response_us FROM tally WHERE span = ? AND name = ? AND class = ?
+SELECT total, responses, response_us FROM tally WHERE name = ? AND class = ? AND span = ?
 """
 
 
@@ -171,11 +175,9 @@ class Folding:
             now = before[0] + sign * total
             if now:
                 told = before[1] + sign * responses, str(int(before[2]) + sign * response_us)
-                execute(
-                    "INSERT OR REPLACE INTO tally VALUES (?, ?, ?, ?, ?, ?)", (*key, now, *told)
-                )
+                execute(_TALLY, (*key, now, *told))
             else:
-                execute("DELETE FROM tally WHERE span = ? AND name = ? AND class = ?", key)
+                execute("DELETE FROM tally WHERE name = ? AND class = ? AND span = ?", key)
 
 
 class _Counted:
@@ -196,17 +198,17 @@ class _Counted:
             sums[2] += to_microseconds(seconds)
 
     def sums(self) -> dict[tuple[int, int, int], tuple[int, int, int]]:
-        """Return totals, response times and their sum, by span, name and class.
+        """Return totals, response times and their sum, by name, class and span.
 
         Response times are told with all entries only, not with each name.
         """
         sums: dict[tuple[int, int, int], tuple[int, int, int]] = {}
         for (day, rating_class, names), (total, responses, response_us) in self._groups.items():
             for span in (day, month_of(day)):
-                key = span, EVERY, rating_class
+                key = EVERY, rating_class, span
                 a, b, c = sums.get(key, (0, 0, 0))
                 sums[key] = a + total, b + responses, c + response_us
                 for name in names:
-                    key = span, name, rating_class
+                    key = name, rating_class, span
                     sums[key] = sums.get(key, (0, 0, 0))[0] + total, 0, 0
         return sums

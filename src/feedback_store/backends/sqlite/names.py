@@ -1,6 +1,7 @@
 """Issues and source types by their numbers, and the spans of time in which they are counted."""
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from feedback_store.backends.sqlite.rows import bindable
@@ -31,6 +32,11 @@ def number_of(connection: sqlite3.Connection, kind: int, text: str) -> int | Non
     )
     row = found.fetchone()
     return None if row is None else int(row[0])
+
+
+def marks(values: Sequence[object]) -> str:
+    """Return a question mark for each of some values."""
+    return ", ".join("?" * len(values))
 
 
 def month_span(stamp: int) -> int:

@@ -12,8 +12,7 @@ from feedback_store.backends.sqlite.conditions import (
     labelled,
     times,
 )
-from feedback_store.backends.sqlite.counting import count, tallied
-from feedback_store.backends.sqlite.names import number_of
+from feedback_store.backends.sqlite.counting import count, numbered, tallied
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, entries_of
 from feedback_store.cursor import Cursor
 from feedback_store.entry import FeedbackEntry
@@ -73,9 +72,10 @@ class _Pager:
         label = labelled(self._query)
         if label is not None and len(label[1]) == 1:
             fresh = self._fresh()
-            total = tallied(self._connection, self._query, label) + len(fresh)
+            name = numbered(self._connection, label)
+            total = tallied(self._connection, self._query, name) + len(fresh)
             later = [body for comes_after, body in fresh if comes_after]
-            return total, self._labelled(label[0], label[1][0], later, skipped, wanted)
+            return total, self._labelled(name, later, skipped, wanted)
         total = count(self._connection, self._query, self._where)
         sql = _ROWS.format(where=self._where.sql, after=self._after.sql, order=self._order)
         values = [*self._where.values, *self._after.values, wanted, skipped]
@@ -99,14 +99,14 @@ class _Pager:
         return total, list(entries_of(bodies))
 
     def _labelled(
-        self, kind: int, text: str, fresh: list[bytes], skipped: int, wanted: int
+        self, name: int | None, fresh: list[bytes], skipped: int, wanted: int
     ) -> list[FeedbackEntry]:
         """Read along one label; the few entries that have none yet go in between."""
         label, label_values = _label_of(self._query)
         after = self._after.sql.replace("entry.stamp", "label.stamp")  # its index is used
         order = self._order.replace("entry.stamp", "label.stamp")
         sql = _LABELLED.format(label=label, after=after, order=order)
-        values = [number_of(self._connection, kind, text), *label_values, *self._after.values]
+        values = [name, *label_values, *self._after.values]
         if not fresh:
             return self._decoded(sql, [*values, wanted, skipped])
         both = self._decoded(sql, [*values, skipped + wanted, 0]) + list(entries_of(fresh))

@@ -8,7 +8,8 @@ The other columns and tables can be made again from it; they are there to be ask
   the id.
 - ``name``: issues (kind 1) and source types (kind 2), each with a number.
 - ``label``: which entry has which of them; in the order in which a filtered page is read.
-- ``tally``: how many entries there are of each class and name, for each month and for each day.
+- ``tally``: how many entries there are of each name and class, for each month and for each day; in
+  the order in which a stretch of time is added up.
 - ``damaged``: rows whose body somebody has damaged, set aside as they were when their place was
   needed.
 - ``state``: ``folded`` is the last ``n`` that ``label`` and ``tally`` know of. What came after it
@@ -57,7 +58,7 @@ CREATE TABLE label (
 CREATE TABLE tally (
   span INTEGER NOT NULL, name INTEGER NOT NULL, class INTEGER NOT NULL,
   total INTEGER NOT NULL, responses INTEGER NOT NULL, response_us TEXT NOT NULL,
-  PRIMARY KEY (span, name, class)
+  PRIMARY KEY (name, class, span)
 ) WITHOUT ROWID;
 CREATE TABLE damaged (n INTEGER PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE state (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
