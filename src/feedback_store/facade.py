@@ -1,6 +1,6 @@
 """`FeedbackStore`: what apps hold. Every verb works the same on every store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
@@ -109,9 +109,7 @@ class FeedbackStore:
         result = BatchResult()
         remaining = iter(entries)
         while batch := list(islice(remaining, _BATCH)):
-            for entry in batch:
-                _check_type(entry)
-            outcomes = self._store.append(batch)
+            outcomes = self.add_each(batch)
             result += BatchResult(
                 added=outcomes.count(Outcome.ADDED),
                 unchanged=outcomes.count(Outcome.UNCHANGED),
@@ -122,6 +120,19 @@ class FeedbackStore:
                 ),
             )
         return result
+
+    def add_each(self, entries: Sequence[FeedbackEntry]) -> Sequence[Outcome]:
+        """Store some entries by one append, and say what became of each, in their order.
+
+        A conflict is an outcome here, and no error. All that is added is durable at once, so that
+        this is for as many as belong together; `add_many` is for any number.
+
+        Raises:
+            InvalidEntryError: one is larger than the store takes; nothing was stored.
+        """
+        for entry in entries:
+            _check_type(entry)
+        return self._store.append(entries)
 
     def put(self, entry: FeedbackEntry) -> Outcome:
         """Store an entry in place of whatever stands under its id.
