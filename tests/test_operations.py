@@ -6,7 +6,17 @@ from typing import Any
 
 from hypothesis import given
 
-from feedback_store import FeedbackEntry, Metadata, Order, Outcome, Page, Query, Stats, operations
+from feedback_store import (
+    FeedbackEntry,
+    Metadata,
+    Order,
+    Outcome,
+    Page,
+    Query,
+    Stats,
+    changing,
+    operations,
+)
 from feedback_store.backends.memory import MemoryStore
 from feedback_store.store import Change
 from feedback_store.testing import FiveVerbs, batches, entries, model, queries
@@ -106,7 +116,7 @@ def test_put_adds_again_what_was_erased_meanwhile() -> None:
     store = ErasedMeanwhile()
     store.append([make(rating=0)])
     new = make(rating=1, timestamp=NOON + timedelta(days=1))
-    assert Outcome.ADDED is operations.put(store, new)
+    assert Outcome.ADDED is changing.put(store, new).outcome
     assert [new] == list(store.scan(Query()))
 
 
@@ -124,7 +134,7 @@ def test_put_sees_what_another_put_meanwhile() -> None:
     versions: list[FeedbackEntry] = []
     store = PutMeanwhile()
     store.append([make(rating=0)])
-    assert Outcome.UPDATED is operations.put(store, make(rating=1))
+    assert Outcome.UPDATED is changing.put(store, make(rating=1)).outcome
     assert versions[0] is versions[1]
 
 
@@ -132,7 +142,7 @@ def test_update_keeps_a_time_that_is_given() -> None:
     """`updated_at` can be given, when changes are copied from elsewhere."""
     store = MemoryStore()
     store.append([make()])
-    operations.update(store, "a", (), {"rating": 1, "updated_at": NOON})
+    changing.update(store, "a", (), {"rating": 1, "updated_at": NOON})
     assert NOON == next(store.scan(Query())).updated_at
 
 
@@ -140,7 +150,7 @@ def test_update_replaces_the_metadata_first() -> None:
     """New metadata as a whole, and single fields of it, may be given together."""
     old = make(metadata=Metadata(token_count=7, issues=["a"]))
     fields = {"metadata": Metadata(issues=["b"]), "explanation": "e"}
-    new = operations.changed(old, ("c",), fields)
+    new = changing.changed(old, ("c",), fields)
     assert Metadata(issues=["b", "c"], explanation="e") == new.metadata
 
 
@@ -148,7 +158,7 @@ def test_deleting_goes_by_batches() -> None:
     """However many entries match, all are erased and counted."""
     store = MemoryStore()
     store.append([make(str(n)) for n in range(2345)])
-    assert 2345 == operations.delete_where(store, Query())
+    assert 2345 == changing.delete_where(store, Query(), store.erase)
     assert [] == list(store.scan(Query()))
 
 

@@ -5,56 +5,20 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
-import attrs
-
-from feedback_store import operations
+from feedback_store import changing, operations
+from feedback_store.batch import BatchResult
 from feedback_store.entry import FeedbackEntry
-from feedback_store.errors import InvalidEntryError
 from feedback_store.group_commit import GroupCommit
+from feedback_store.hooks import Changes
 from feedback_store.query import Page, Query
+from feedback_store.redaction import Redact, checked, guarded
 from feedback_store.report import Check, CheckReport, CompactReport, Status
 from feedback_store.stats import Stats
 from feedback_store.store import Outcome, Store, SupportsCheck, SupportsCompact
+from feedback_store.subscription import Callback, Subscription
 
 _EVERYTHING = Query()
 _BATCH = 1000
-
-
-def _check_type(entry: object) -> None:
-    if not isinstance(entry, FeedbackEntry):
-        msg = (
-            f"an entry must be a FeedbackEntry, not a {type(entry).__name__}; "
-            "make one by FeedbackEntry(...), or by decode(...) from JSON"
-        )
-        raise InvalidEntryError(msg)
-
-
-@attrs.frozen(kw_only=True)
-class BatchResult:
-    """What became of many entries.
-
-    Attributes:
-        added: how many were new.
-        unchanged: how many were there already, with the same content.
-        conflicts: the ids under which other content stands; nothing was stored for those.
-    """
-
-    added: int = 0
-    unchanged: int = 0
-    conflicts: tuple[str, ...] = ()
-
-    @property
-    def total(self) -> int:
-        """How many entries were given."""
-        return self.added + self.unchanged + len(self.conflicts)
-
-    def __add__(self, other: "BatchResult") -> "BatchResult":
-        """Return the result of both batches."""
-        return BatchResult(
-            added=self.added + other.added,
-            unchanged=self.unchanged + other.unchanged,
-            conflicts=self.conflicts + other.conflicts,
-        )
 
 
 class FeedbackStore:
@@ -64,12 +28,24 @@ class FeedbackStore:
     used from any number of threads, and in children after a ``fork()``. As a context manager it
     closes itself.
 
+    Args:
+        store: where the feedback is kept.
+        redact: a function that every entry goes through before this object writes it, from the
+            entry as given to the entry as it may be written; an update, after its change. The same
+            entry must give the same result, or retries become conflicts. ``id``, ``message_id``
+            and ``timestamp`` stay; it must not call the store. When it raises, or returns anything
+            else, the write fails with `InvalidEntryError`, which quotes nothing, and nothing of it
+            is stored. What is written to the store below directly is not redacted.
+
     Every verb may raise `StoreUnavailableError` (the medium failed) and `StoreClosedError`.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, redact: Redact | None = None) -> None:
         self._store = store
         self._group = GroupCommit(store.append)
+        self._redact = None if redact is None else guarded(redact)
+        self._admit = checked if self._redact is None else self._redact
+        self._changes = Changes()
 
     def __repr__(self) -> str:
         """Show the store and its location."""
@@ -89,12 +65,14 @@ class FeedbackStore:
 
         Raises:
             DuplicateEntryError: other content stands under its id.
-            InvalidEntryError: it is larger than the store takes.
+            InvalidEntryError: it is larger than the store takes, or ``redact`` failed.
         """
-        _check_type(entry)  # here, so that it harms nobody who shares the group
+        entry = self._admit(entry)  # here, so that it harms nobody who shares the group
         outcome = self._group.add(entry)
         if outcome is Outcome.CONFLICT:
             raise operations.conflict(entry.id)
+        if self._changes.subscriptions:
+            self._changes.written((entry,), (outcome,))
         return outcome
 
     def add_many(self, entries: Iterable[FeedbackEntry]) -> BatchResult:
@@ -104,7 +82,8 @@ class FeedbackStore:
         the same call may be made again: what is there already counts as unchanged.
 
         Raises:
-            InvalidEntryError: one is larger than the store takes; its batch is not stored.
+            InvalidEntryError: one is larger than the store takes, or ``redact`` failed; its batch
+                is not stored.
         """
         result = BatchResult()
         remaining = iter(entries)
@@ -128,11 +107,14 @@ class FeedbackStore:
         this is for as many as belong together; `add_many` is for any number.
 
         Raises:
-            InvalidEntryError: one is larger than the store takes; nothing was stored.
+            InvalidEntryError: one is larger than the store takes, or ``redact`` failed; nothing was
+                stored.
         """
-        for entry in entries:
-            _check_type(entry)
-        return self._store.append(entries)
+        entries = [self._admit(entry) for entry in entries]
+        outcomes = self._store.append(entries)
+        if self._changes.subscriptions:
+            self._changes.written(entries, outcomes)
+        return outcomes
 
     def put(self, entry: FeedbackEntry) -> Outcome:
         """Store an entry in place of whatever stands under its id.
@@ -143,10 +125,12 @@ class FeedbackStore:
             ADDED, UPDATED, or UNCHANGED when the same content stands there already.
 
         Raises:
-            InvalidEntryError: it is larger than the store takes.
+            InvalidEntryError: it is larger than the store takes, or ``redact`` failed.
         """
-        _check_type(entry)
-        return operations.put(self._store, entry)
+        now, outcome = changing.put(self._store, self._admit(entry))
+        if self._changes.subscriptions:
+            self._changes.written((now,), (outcome,))
+        return outcome
 
     def update(
         self, id: str, *, add_issues: Iterable[str] = (), **fields: Any  # noqa: ANN401  # any field's value
@@ -164,20 +148,36 @@ class FeedbackStore:
 
         Raises:
             EntryNotFoundError: no entry has that id.
-            InvalidEntryError: an unknown or fixed field, or a value that does not fit.
+            InvalidEntryError: an unknown or fixed field, or a value that does not fit, or
+                ``redact`` failed.
         """
-        return operations.update(self._store, id, add_issues, fields)
+        now, outcome = changing.update(self._store, id, add_issues, fields, self._redact)
+        if self._changes.subscriptions:
+            self._changes.written((now,), (outcome,))
+        return now
 
     def delete(self, *ids: str) -> int:
         """Erase entries from the medium itself; say how many were there.
 
         Missing ones do not count, and raise nothing.
         """
-        return self._store.erase(ids)
+        if not self._changes.subscriptions:
+            return self._store.erase(ids)
+        distinct = tuple(dict.fromkeys(ids))
+        # Of a single one, the count tells whether it was there.
+        seen = operations.present(self._store, distinct) if len(distinct) > 1 else ()
+        return self._erase(distinct, seen)
 
     def delete_where(self, query: Query) -> int:
         """Erase every entry that matches; say how many."""
-        return operations.delete_where(self._store, query)
+        return changing.delete_where(self._store, query, lambda ids: self._erase(ids, ids))
+
+    def _erase(self, ids: Sequence[str], seen: Sequence[str]) -> int:
+        """Erase, and tell of it: of ids, some of which were seen to be there."""
+        count = self._store.erase(ids)
+        if self._changes.subscriptions:
+            self._changes.erased(ids, seen, count)
+        return count
 
     def get(self, id: str) -> FeedbackEntry:
         """Return the entry.
@@ -247,9 +247,34 @@ class FeedbackStore:
         self._store.scan(_EVERYTHING)  # a store that was closed says so
         return CompactReport()
 
+    def on_change(self, callback: Callback, *, max_queued: int = 1000) -> Subscription:
+        """Tell a callback of every change that this object makes, until the subscription is closed.
+
+        Once a write is acknowledged, its events are queued, and a thread of the subscription's own
+        calls the callback with each, one after the other, in the order in which the writes were
+        acknowledged. So the callback may take its time, fail, and call the store. Not told is what
+        other objects and processes write, what changes nothing, and a write that raised an error,
+        whatever is stored of it. The page "React to changes" tells more.
+
+        Args:
+            callback: what to call with each `ChangeEvent`. What it raises is logged.
+            max_queued: how many events may wait; when it is full, further ones are dropped.
+
+        Raises:
+            ValueError: ``max_queued`` is below 1.
+            StoreClosedError: this object was closed.
+        """
+        return self._changes.subscribe(callback, max_queued)
+
     def close(self) -> None:
-        """Close the store; may be repeated."""
-        self._store.close()
+        """Close the store; may be repeated.
+
+        Subscribers finish what is queued, in five seconds at most; what is left then is dropped.
+        """
+        try:
+            self._changes.close()
+        finally:
+            self._store.close()
 
     def __enter__(self) -> Self:
         """Return the store itself."""

@@ -59,3 +59,16 @@ def sync_failed(error: OSError, path: str) -> DurabilityError:
 def _with_details(made: E, error: OSError, path: object) -> E:
     made.errno, made.filename = error.errno, str(path)
     return made
+
+
+def anonymous(error: BaseException) -> str:
+    """Name the error of an app's function by its class and the function's line.
+
+    Its message is left out: it may quote what somebody wrote.
+    """
+    name = type(error).__qualname__
+    # The first step of the trace is the caller's own, the second one that of the app's function.
+    step = error.__traceback__.tb_next if error.__traceback__ else None
+    if step is None:
+        return name
+    return f"{name} in {step.tb_frame.f_globals.get('__name__')}, line {step.tb_lineno}"

@@ -5,27 +5,23 @@ query holds a ``where``: a function of the app's can only be applied here.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from itertools import islice
-from typing import Any, cast
+from typing import cast
 
 import attrs
 
 from feedback_store.cursor import Cursor
-from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry, Metadata
+from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import (
     DuplicateEntryError,
     EntryNotFoundError,
-    InvalidEntryError,
     InvalidQueryError,
 )
-from feedback_store.frozen import FrozenDict
 from feedback_store.query import Order, Page, Query
 from feedback_store.stats import Stats
 from feedback_store.store import (
-    Outcome,
     Store,
     SupportsCount,
     SupportsGet,
@@ -35,8 +31,6 @@ from feedback_store.store import (
 
 FIXED = frozenset({"id", "timestamp", "message_id"})
 """Fields that no update may change: what an entry is about, and where it is kept."""
-
-_ERASE_BATCH = 1000
 
 
 def same_content(a: FeedbackEntry, b: FeedbackEntry) -> bool:
@@ -114,6 +108,15 @@ def find(store: Store, id: str) -> FeedbackEntry | None:
     return next((entry for entry in store.scan(Query()) if entry.id == id), None)
 
 
+def present(store: Store, ids: Collection[str]) -> list[str]:
+    """Return those ids under which there is an entry, in their order."""
+    if _offers(type(store), SupportsGet):
+        return [id for id in ids if cast("SupportsGet", store).get(id) is not None]
+    wanted = frozenset(ids)
+    there = {entry.id for entry in store.scan(Query()) if entry.id in wanted}
+    return [id for id in ids if id in there]
+
+
 def page(
     store: Store, query: Query, limit: int, cursor: str | None = None, number: int | None = None
 ) -> Page:
@@ -140,12 +143,14 @@ def page(
     after = None if cursor is None else Cursor.parse(cursor, query.order)
     if query.where is None and _offers(type(store), SupportsPage):
         return cast("SupportsPage", store).page(query, limit, cursor, number)
-    return _derived_page(store, query, limit, after, number or 1)
+    return derived_page(store, query, limit, after, number or 1)
 
 
-def _derived_page(
-    store: Store, query: Query, limit: int, after: Cursor | None, number: int
-) -> Page:
+def derived_page(store: Store, query: Query, limit: int, after: Cursor | None, number: int) -> Page:
+    """Return a page of what the store's scan gives: what `page` does where there is no faster way.
+
+    The query names its order; the arguments were checked.
+    """
     counted = _Counted(matching(store, query))
     entries: Iterator[FeedbackEntry] = iter(counted)
     if after is not None:
@@ -156,10 +161,15 @@ def _derived_page(
     else:
         chosen = heapq.nsmallest(wanted, entries, key=lambda e: rating_key(e, query.order))
         chosen = chosen[limit * (number - 1) :]
+    return page_of(chosen, limit, counted.exhaust(), query.order)
+
+
+def page_of(chosen: Sequence[FeedbackEntry], limit: int, total: int, order: Order | None) -> Page:
+    """Return the page that begins with the chosen entries, of which there may be one too many."""
     shown = tuple(chosen[:limit])
     more = len(chosen) > limit
-    next_cursor = str(Cursor.at(shown[-1], query.order)) if more else None
-    return Page(entries=shown, total=counted.exhaust(), next_cursor=next_cursor)
+    next_cursor = str(Cursor.at(shown[-1], order)) if more else None
+    return Page(entries=shown, total=total, next_cursor=next_cursor)
 
 
 class _Counted:
@@ -190,81 +200,3 @@ def stats(store: Store, query: Query) -> Stats:
     if query.where is None and _offers(type(store), SupportsStats):
         return cast("SupportsStats", store).stats(query)
     return Stats.of(matching(store, query))
-
-
-def put(store: Store, entry: FeedbackEntry) -> Outcome:
-    """Store an entry in place of what stands under its id.
-
-    It keeps the timestamp of what it replaces and gets ``updated_at``; the same content again
-    is UNCHANGED, and nothing is written.
-    """
-    while True:
-        outcome = store.append([entry])[0]
-        if outcome is not Outcome.CONFLICT:
-            return outcome
-        try:
-            store.rewrite(entry.id, lambda old: _replacing(old, entry))
-        except EntryNotFoundError:
-            continue  # erased since: then it can be added
-        return Outcome.UPDATED
-
-
-def _replacing(old: FeedbackEntry, new: FeedbackEntry) -> FeedbackEntry:
-    if same_content(old, new):
-        return old
-    return attrs.evolve(new, timestamp=old.timestamp, updated_at=datetime.now(UTC))
-
-
-def update(
-    store: Store, id: str, add_issues: Iterable[str], fields: dict[str, Any]
-) -> FeedbackEntry:  # fmt: skip
-    """Change fields of the entry and of its metadata by their names; see `FeedbackStore.update`."""
-    check_names(fields)
-    added = (add_issues,) if isinstance(add_issues, str) else add_issues
-    issues = Metadata(issues=added).issues  # checked before the store is asked
-    return store.rewrite(id, lambda old: changed(old, issues, fields))
-
-
-def check_names(fields: dict[str, Any]) -> None:
-    """Refuse names that no update can change.
-
-    Raises:
-        InvalidEntryError: naming the first of them, and what can be given.
-    """
-    known = (OWN_KEYS | OWN_METADATA_KEYS | {"extra"}) - FIXED
-    for name in fields:
-        if name in FIXED:
-            msg = f"{name} cannot be changed: delete the entry and add another"
-            raise InvalidEntryError(msg)
-        if name not in known:
-            msg = f"{name!r} is no field of an entry; fields are {', '.join(sorted(known))}"
-            raise InvalidEntryError(msg)
-
-
-def changed(old: FeedbackEntry, issues: tuple[str, ...], fields: dict[str, Any]) -> FeedbackEntry:
-    """Return the entry with fields replaced, extras merged and issues added.
-
-    ``updated_at`` is now, unless given, or unless nothing changes.
-    """
-    metadata = old.metadata
-    if "metadata" in fields:
-        metadata = attrs.evolve(old, metadata=fields["metadata"]).metadata
-    told = {name: value for name, value in fields.items() if name in OWN_METADATA_KEYS}
-    if told:
-        metadata = attrs.evolve(metadata, **told)
-    if added := [issue for issue in dict.fromkeys(issues) if issue not in metadata.issues]:
-        metadata = attrs.evolve(metadata, issues=(*metadata.issues, *added))
-    own = {name: value for name, value in fields.items() if name in OWN_KEYS}
-    if "extra" in fields:
-        more = attrs.evolve(old, extra=fields["extra"]).extra
-        own["extra"] = FrozenDict({**old.extra, **more})
-    new = attrs.evolve(old, **{**own, "metadata": metadata})
-    if new == old:
-        return old
-    return new if "updated_at" in fields else attrs.evolve(new, updated_at=datetime.now(UTC))
-
-
-def delete_where(store: Store, query: Query) -> int:
-    """Erase every entry that matches; say how many."""
-    ids = [entry.id for entry in matching(store, query)]
-    return sum(store.erase(ids[i : i + _ERASE_BATCH]) for i in range(0, len(ids), _ERASE_BATCH))

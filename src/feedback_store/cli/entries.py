@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from feedback_store import codec, operations
+from feedback_store import changing, codec
 from feedback_store.cli.options import (
     Command,
     as_json,
@@ -223,7 +223,7 @@ def update(
     if not changes and not add_issues:
         msg = "Nothing to change: give --set, --rating, --explanation, --add-issue or --extra"
         raise click.UsageError(msg, click.get_current_context())
-    operations.check_names(changes)  # before they become names of arguments
+    changing.check_names(changes)  # before they become names of arguments
     entry = store.update(id, add_issues=add_issues, **changes)
     if as_json:
         _print_entry(entry, pretty=False)

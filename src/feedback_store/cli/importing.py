@@ -7,12 +7,13 @@ from datetime import UTC, tzinfo
 
 import click
 
+from feedback_store.batch import BatchResult
 from feedback_store.cli.options import as_json, naive_tz_option, on_store
 from feedback_store.cli.source import Row, Source
 from feedback_store.cli.terminal import complain, print_json, problem_found, say, visible
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-from feedback_store.facade import BatchResult, FeedbackStore
+from feedback_store.facade import FeedbackStore
 
 _BATCH_ROWS = 1000
 _BATCH_BYTES = 8 * 1024 * 1024

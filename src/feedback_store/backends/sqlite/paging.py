@@ -16,7 +16,7 @@ from feedback_store.backends.sqlite.counting import count, numbered, tallied
 from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, entries_of
 from feedback_store.cursor import Cursor
 from feedback_store.entry import FeedbackEntry
-from feedback_store.operations import rating_key
+from feedback_store.operations import page_of, rating_key
 from feedback_store.query import Order, Page, Query
 from feedback_store.stamps import stamp_of
 
@@ -47,10 +47,7 @@ def page(
     with ExitStack() as stack:
         pager = _Pager(connection, query, Where(query, tests, stack), after)
         total, entries = pager.entries(limit * ((number or 1) - 1), limit + 1)
-    shown = tuple(entries[:limit])
-    more = len(entries) > limit
-    next_cursor = str(Cursor.at(shown[-1], order)) if more else None
-    return Page(entries=shown, total=total, next_cursor=next_cursor)
+    return page_of(entries, limit, total, order)
 
 
 class _Pager:

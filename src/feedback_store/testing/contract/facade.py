@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from feedback_store.batch import BatchResult
 from feedback_store.codec import encode
 from feedback_store.entry import FeedbackEntry, Metadata
 from feedback_store.errors import (
@@ -17,7 +18,7 @@ from feedback_store.errors import (
     InvalidEntryError,
     StoreClosedError,
 )
-from feedback_store.facade import BatchResult, FeedbackStore
+from feedback_store.facade import FeedbackStore
 from feedback_store.query import Query
 from feedback_store.store import Outcome
 from feedback_store.testing.contract.base import NOON, ContractBase, an_entry, drawn, lines

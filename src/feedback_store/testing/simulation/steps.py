@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from feedback_store import operations
+from feedback_store import changing
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import EntryNotFoundError
 from feedback_store.store import Change, Outcome, Store, SupportsCompact
@@ -95,9 +95,9 @@ class Put:
         id = self.entry.id
         actor.ledger.may(operation, id, self.entry)
         told = _Telling(actor, operation)
-        outcome = operations.put(told, self.entry)  # pyright: ignore[reportArgumentType]  # it passes on what it lacks
+        put = changing.put(told, self.entry)  # pyright: ignore[reportArgumentType]  # it passes on what it lacks
         actor.ledger.owe(operation, id, told.written or self.entry)
-        return str(outcome)
+        return str(put.outcome)
 
 
 class _Telling:
