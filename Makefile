@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 # What the tests exercise besides the core. An extra that is missing here is untested.
-TEST_EXTRAS := cli,testing,zstd
+TEST_EXTRAS := async,cli,testing,zstd
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -19,6 +19,7 @@ TAG := $(shell $(PYTHON) -c 'import os, sys, zlib; \
 VENV_MADE := $(VENV)/.made-$(TAG)
 RUN_READY := $(VENV)/.ready-run
 TEST_READY := $(VENV)/.ready-test
+BENCH_READY := $(VENV)/.ready-bench
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
@@ -51,7 +52,7 @@ types: $(DEV_READY) ## Check types with mypy and pyright
 docs: $(DEV_READY) ## Build the documentation into docs/_build/html; a warning is an error
 	$(PY) -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
 
-bench: $(TEST_READY) ## Measure
+bench: $(BENCH_READY) ## Measure
 	$(PY) -m benchmarks $(ARGS)
 
 # The tests come last, so that their closing line is the last line.
@@ -88,7 +89,12 @@ $(TEST_READY): $(VENV_MADE) pyproject.toml
 	$(PIP) -e '.[$(TEST_EXTRAS)]' --group test
 	@touch $@ $(RUN_READY)
 
+$(BENCH_READY): $(VENV_MADE) pyproject.toml
+	$(PIP) 'pip>=25.1'
+	$(PIP) -e '.[$(TEST_EXTRAS)]' --group bench
+	@touch $@ $(TEST_READY) $(RUN_READY)
+
 $(DEV_READY): $(VENV_MADE) pyproject.toml
 	$(PIP) 'pip>=25.1'
 	$(PIP) -e '.[all]' --group dev
-	@touch $@ $(TEST_READY) $(RUN_READY)
+	@touch $@ $(BENCH_READY) $(TEST_READY) $(RUN_READY)

@@ -15,7 +15,7 @@ from feedback_store import (
     StoreFullError,
     StoreUnavailableError,
 )
-from feedback_store.group_commit import MAX_GROUP, GroupCommit, _Queue, _Ticket
+from feedback_store.group_commit import MAX_GROUP, GroupCommit, Ticket, _Queue, _Ticket, serve
 
 Append = Callable[[Sequence[FeedbackEntry]], Sequence[Outcome]]
 
@@ -122,11 +122,30 @@ def test_a_refused_entry_harms_no_other(crowd: Crowd) -> None:
     """Of a group with one entry that the store refuses, only that one fails."""
     first = crowd.lead("a")
     good, refused, fine = crowd.follow("b", "refused", "c")
-    crowd.medium.let_go.release(5)
+    crowd.medium.let_go.release(6)
     assert [Outcome.ADDED] * 3 == [future.result(60) for future in (first, good, fine)]
     with pytest.raises(InvalidEntryError):
         refused.result(60)
-    assert [["a"], ["b", "refused", "c"], ["b"], ["refused"], ["c"]] == crowd.medium.groups
+    halves = [["b", "refused", "c"], ["b"], ["refused", "c"], ["refused"], ["c"]]
+    assert [["a"], *halves] == crowd.medium.groups
+
+
+def test_a_refused_entry_costs_few_appends() -> None:
+    """The one that is refused among many is found in a few appends, and the others are stored."""
+    sizes: list[int] = []
+
+    def append(entries: Sequence[FeedbackEntry]) -> list[Outcome]:
+        sizes.append(len(entries))
+        if any(e.id == "refused" for e in entries):
+            raise InvalidEntryError("refused")
+        return [Outcome.ADDED] * len(entries)
+
+    group = [Ticket(entry(str(n))) for n in range(MAX_GROUP)]
+    group[777] = Ticket(entry("refused"))
+    serve(append, group)
+    assert [777] == [n for n, ticket in enumerate(group) if ticket.error is not None]
+    assert MAX_GROUP - 1 == [ticket.outcome for ticket in group].count(Outcome.ADDED)
+    assert len(sizes) < 25
 
 
 def test_an_error_reaches_every_member(crowd: Crowd) -> None:

@@ -5,9 +5,12 @@ import sys
 
 # Each belongs to one backend, one format or one tool, and is paid for by whoever uses that.
 HEAVY = {
+    "anyio",
     "apscheduler",
+    "asyncio",
     "backports.zstd",
     "botocore",
+    "cachetools",
     "cattrs",
     "click",
     "concurrent_log_handler",
@@ -24,6 +27,7 @@ HEAVY = {
     "rich",
     "s3fs",
     "sqlite3",
+    "trio",
 }
 
 PROGRAM = """

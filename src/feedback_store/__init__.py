@@ -1,5 +1,6 @@
 """Durable feedback on the answers of language models: open a store, add, ask, export."""
 
+from feedback_store.batch import BatchResult
 from feedback_store.codec import decode, encode
 from feedback_store.entry import FeedbackEntry, Metadata
 from feedback_store.errors import (
@@ -17,16 +18,19 @@ from feedback_store.errors import (
     StoreUnavailableError,
     UnknownBackendError,
 )
-from feedback_store.facade import BatchResult, FeedbackStore
-from feedback_store.opening import open_store
+from feedback_store.facade import FeedbackStore
+from feedback_store.opening import open_async_store, open_store
 from feedback_store.query import Order, Page, Query
 from feedback_store.rating import Rating, rating_from_stars, rating_from_thumbs
 from feedback_store.report import Check, CheckReport, CompactReport, Status
 from feedback_store.stats import Group, Stats
 from feedback_store.store import Outcome, Store
+from feedback_store.subscription import ChangeEvent, ChangeKind, Subscription
 
 __all__ = [
     "BatchResult",
+    "ChangeEvent",
+    "ChangeKind",
     "Check",
     "CheckReport",
     "CompactReport",
@@ -54,9 +58,11 @@ __all__ = [
     "StoreFullError",
     "StoreReadOnlyError",
     "StoreUnavailableError",
+    "Subscription",
     "UnknownBackendError",
     "decode",
     "encode",
+    "open_async_store",
     "open_store",
     "rating_from_stars",
     "rating_from_thumbs",

@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreUnavailableError
@@ -17,17 +18,74 @@ from feedback_store.store import Outcome
 MAX_GROUP = 1000
 """Entries that one round takes at most."""
 
+Append: TypeAlias = Callable[[Sequence[FeedbackEntry]], Sequence[Outcome]]
+"""What stores entries by one call, and says what became of each, in their order."""
 
-class _Ticket:
-    """One thread's entry on its way, and how it came out."""
 
-    __slots__ = ("done", "entry", "error", "outcome")
+class Ticket:
+    """An entry on its way, and how it came out: by an outcome, or by an error."""
+
+    __slots__ = ("entry", "error", "outcome")
 
     def __init__(self, entry: FeedbackEntry) -> None:
         self.entry = entry
-        self.done: threading.Lock | None = None
         self.outcome: Outcome | None = None
         self.error: BaseException | None = None
+
+
+def serve(append: Append, group: Sequence[Ticket]) -> None:
+    """Append a group; each ticket of it has an outcome or an error then.
+
+    An entry that the append refuses for itself does not harm those that came with it. Whatever
+    else the append raises, each of the group gets it; only an interrupt is raised here too.
+    """
+    try:
+        _append_all(append, group)
+    except Exception as error:  # noqa: BLE001  # whatever it is, each of the group gets it
+        _fail(group, error)
+    except BaseException as error:
+        # An interrupt is this thread's own: the others learn only that theirs was cut short.
+        _fail(group, _interrupted(error))
+        raise
+
+
+def _append_all(append: Append, group: Sequence[Ticket]) -> None:
+    try:
+        outcomes = append([ticket.entry for ticket in group])
+    except InvalidEntryError as error:
+        if len(group) == 1:
+            group[0].error = error
+            return
+        # One of them is refused. Halves find it in few appends: one by one, a large entry in
+        # every group would cost all others the sync that they share.
+        middle = len(group) // 2
+        _append_all(append, group[:middle])
+        _append_all(append, group[middle:])
+        return
+    for ticket, outcome in zip(group, outcomes, strict=True):
+        ticket.outcome = outcome
+
+
+def _fail(group: Sequence[Ticket], error: BaseException) -> None:
+    for ticket in group:
+        if ticket.outcome is None and ticket.error is None:
+            ticket.error = error
+
+
+def _interrupted(cause: BaseException | None = None) -> StoreUnavailableError:
+    error = StoreUnavailableError("the write was interrupted; the same call may be made again")
+    error.__cause__ = cause
+    return error
+
+
+class _Ticket(Ticket):
+    """The entry of one thread, which waits for it."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, entry: FeedbackEntry) -> None:
+        super().__init__(entry)
+        self.done: threading.Lock | None = None
 
 
 class _Queue:
@@ -77,7 +135,7 @@ class _Queue:
 class GroupCommit:
     """Gathers single entries of many threads into calls of one ``append``."""
 
-    def __init__(self, append: Callable[[Sequence[FeedbackEntry]], Sequence[Outcome]]) -> None:
+    def __init__(self, append: Append) -> None:
         self._append = append
         self._queue = _Queue()
 
@@ -113,44 +171,8 @@ class GroupCommit:
             time.sleep(0)  # those whom the last group let go are about to come again
         group = queue.take()
         try:
-            self._serve(group)
-        except Exception as error:  # noqa: BLE001  # whatever it is, each of the group gets it
-            _fail(group, error)
-        except BaseException as error:
-            # An interrupt is this thread's own: the others learn only that theirs was cut short.
-            _fail(group, _interrupted(error))
-            raise
+            serve(self._append, group)
         finally:
             for ticket in group:
                 if ticket.done is not None and ticket is not queue.leader:
                     ticket.done.release()
-
-    def _serve(self, group: list[_Ticket]) -> None:
-        try:
-            outcomes = self._append([ticket.entry for ticket in group])
-        except InvalidEntryError:
-            if len(group) == 1:
-                raise
-            for ticket in group:  # one of them is refused: find out which
-                self._serve_alone(ticket)
-            return
-        for ticket, outcome in zip(group, outcomes, strict=True):
-            ticket.outcome = outcome
-
-    def _serve_alone(self, ticket: _Ticket) -> None:
-        try:
-            ticket.outcome = self._append([ticket.entry])[0]
-        except InvalidEntryError as error:
-            ticket.error = error
-
-
-def _fail(group: list[_Ticket], error: BaseException) -> None:
-    for ticket in group:
-        if ticket.outcome is None and ticket.error is None:
-            ticket.error = error
-
-
-def _interrupted(cause: BaseException | None = None) -> StoreUnavailableError:
-    error = StoreUnavailableError("the write was interrupted; the same call may be made again")
-    error.__cause__ = cause
-    return error

@@ -1,11 +1,16 @@
 """What users write, to be type-checked: it is not run. A mistake in our annotations shows here."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import assert_type
 
+import attrs
+
 from feedback_store import (
     BatchResult,
+    ChangeEvent,
+    ChangeKind,
     CheckReport,
     FeedbackEntry,
     FeedbackStore,
@@ -16,11 +21,14 @@ from feedback_store import (
     Query,
     Stats,
     Store,
+    Subscription,
     decode,
     encode,
+    open_async_store,
     open_store,
     rating_from_stars,
 )
+from feedback_store.aio import AsyncFeedbackStore
 from feedback_store.store import Change
 
 
@@ -53,10 +61,30 @@ def use(location: str) -> None:
         assert_type(store.stats(query), Stats)
         assert_type(store.stats().helpful_rate, float | None)
         assert_type(store.check(), CheckReport)
+        with store.on_change(hear, max_queued=10) as subscription:
+            assert_type(subscription, Subscription)
+            assert_type(subscription.wait(timeout_s=1), bool)
+            assert_type(subscription.dropped, int)
+        store.on_change(hear).close(timeout_s=0.5)
         assert_type(store.delete("m", "n"), int)
         assert_type(store.delete_where(query), int)
     assert_type(encode(entry), bytes)
     assert_type(decode(b"{}"), FeedbackEntry)
+
+
+def hear(event: ChangeEvent) -> None:
+    """Take an event as an app does."""
+    assert_type(event.kind, ChangeKind)
+    assert_type(event.id, str)
+    assert_type(event.entry, FeedbackEntry | None)
+
+
+def redact(entry: FeedbackEntry) -> FeedbackEntry:
+    """Redact as an app does."""
+    return attrs.evolve(entry, question="")
+
+
+open_store("mem://", redact=redact).on_change(lambda event: print(event.kind))  # noqa: T201  # an app prints
 
 
 class OwnStore:
@@ -82,5 +110,25 @@ class OwnStore:
         """See `Store.close`."""
 
 
+async def use_awaited(location: str, stream: AsyncIterator[FeedbackEntry]) -> None:
+    """Await every verb as an app does."""
+    entry = FeedbackEntry(message_id="m", question="q", answer="a")
+    async with open_async_store(location, max_threads=4, durability="os") as store:
+        assert_type(store, AsyncFeedbackStore)
+        assert_type(await store.add(entry), Outcome)
+        assert_type(await store.add_each([entry]), Sequence[Outcome])
+        assert_type(await store.add_many([entry]), BatchResult)
+        assert_type(await store.add_many(stream), BatchResult)
+        assert_type(await store.update("m", rating=1, add_issues=["slow"]), FeedbackEntry)
+        assert_type(await store.find("m"), FeedbackEntry | None)
+        assert_type(await store.page(Query(rating="negative"), limit=10), Page)
+        assert_type(await store.stats(), Stats)
+        assert_type(await store.delete("m", "n"), int)
+        async for found in store.scan(Query(issues=["slow"])):
+            assert_type(found, FeedbackEntry)
+        async with aclosing(store.scan()) as scan:
+            assert_type(await anext(scan), FeedbackEntry)
+
+
 own: Store = OwnStore()
-FeedbackStore(own)
+FeedbackStore(own, redact=redact)
