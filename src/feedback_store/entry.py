@@ -4,7 +4,7 @@ The names are those of the field's tools (Langfuse, LangSmith, MLflow, Phoenix, 
 so that an exporter renames little; see the page on the file format for how an entry looks as JSON.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,14 @@ UNKNOWN_SOURCE_TYPE = "unknown"
 """The source type of an entry without sources, and of a source that names no type."""
 
 _NO_SOURCE_TYPES = frozenset((UNKNOWN_SOURCE_TYPE,))
+
+
+def source_types_of(sources: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the types of sources: see `FeedbackEntry.source_types`."""
+    if not sources:
+        return _NO_SOURCE_TYPES
+    types = (source.get("type") for source in sources)
+    return frozenset(t if isinstance(t, str) and t else UNKNOWN_SOURCE_TYPE for t in types)
 
 
 def _refuse_own_names(instance: object, field: "attrs.Attribute[Any]", value: FrozenDict) -> None:
@@ -169,10 +177,7 @@ class FeedbackEntry(_Referable):
     @property
     def source_types(self) -> frozenset[str]:
         """The types of the sources, ``"unknown"`` where one names none, or where there are none."""
-        if not self.sources:
-            return _NO_SOURCE_TYPES
-        types = (source.get("type") for source in self.sources)
-        return frozenset(t if isinstance(t, str) and t else UNKNOWN_SOURCE_TYPE for t in types)
+        return source_types_of(self.sources)
 
     @property
     def month(self) -> str:

@@ -5,11 +5,17 @@ leaves every other line, and every doubt, to the careful way in `feedback_store.
 """
 
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from feedback_store.entry import OWN_METADATA_KEYS, FeedbackEntry, Metadata, open_twin
+from feedback_store.entry import (
+    OWN_METADATA_KEYS,
+    FeedbackEntry,
+    Metadata,
+    open_twin,
+    source_types_of,
+)
 from feedback_store.errors import InvalidEntryError
 from feedback_store.fields import aware_time
 from feedback_store.frozen import EMPTY, FrozenDict, freeze
@@ -57,21 +63,66 @@ def decode_plain(line: bytes, naive_tz: tzinfo) -> FeedbackEntry | None:
         return None
 
 
-def key_of_plain(line: bytes, naive_tz: tzinfo) -> tuple[str, datetime] | None:
-    """Return id and time of a line that `decode_plain` would take; None for any other.
+class Glimpse(NamedTuple):
+    """What an index and a filter ask of an entry; all of it without making the entry.
+
+    Attributes:
+        id: see `FeedbackEntry`; so are the others.
+        timestamp: when.
+        rating: the rating.
+        issues: the issues of its metadata.
+        source_types: the types of its sources.
+        explained: whether there is an explanation that says something.
+        response_time: of its metadata.
+    """
+
+    id: str
+    timestamp: datetime
+    rating: int | float | None
+    issues: tuple[str, ...]
+    source_types: frozenset[str]
+    explained: bool
+    response_time: int | float | None
+
+    @classmethod
+    def of(cls, entry: FeedbackEntry) -> "Glimpse":
+        """Return that of an entry."""
+        metadata = entry.metadata
+        return cls(
+            entry.id,
+            entry.timestamp,
+            entry.rating,
+            metadata.issues,
+            entry.source_types,
+            bool(metadata.explanation),
+            metadata.response_time,
+        )
+
+
+def glimpse_of_plain(line: bytes, naive_tz: tzinfo) -> Glimpse | None:
+    """Return that of a line which `decode_plain` would take; None for any other.
 
     For an index of many lines: it checks all that the entry's making would, and makes nothing.
     """
     try:
         wire = _wire_decoder.decode(line)
-        if wire.metadata is not _ABSENT:
-            _plain_metadata_decoder.decode(wire.metadata)
+        told: msgspec.Raw | None = wire.metadata
+        metadata = _NOTHING if told is None else _plain_metadata_decoder.decode(told)
         updated_at: datetime | None = wire.updated_at
         if updated_at is not None:
             aware_time(updated_at, naive_tz, "updated_at")
         if not _is_plain(wire):
             return None
-        return wire.id or wire.message_id, aware_time(wire.timestamp, naive_tz, "timestamp")
+        time = wire.timestamp
+        return Glimpse(
+            wire.id or wire.message_id,
+            time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp"),
+            wire.rating,
+            metadata.issues,
+            source_types_of(wire.sources),
+            bool(metadata.explanation),
+            metadata.response_time,
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, InvalidEntryError):
         return None
 
@@ -176,5 +227,6 @@ class _WireMetadata(msgspec.Struct, gc=False):
     issues: tuple[str, ...] | None = ()
 
 
+_NOTHING = _PlainMetadata()
 _plain_metadata_decoder = msgspec.json.Decoder(_PlainMetadata)
 _any_metadata_decoder = msgspec.json.Decoder(dict[str, Any])

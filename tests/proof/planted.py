@@ -17,6 +17,7 @@ from subject import FOLDER, open_store, small_indexes, subject
 
 from feedback_store import FeedbackEntry
 from feedback_store.backends.jsonl import JsonlStore, part
+from feedback_store.backends.jsonl import store as store_module
 from feedback_store.backends.jsonl.disk import Disk
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.replacement import Replacement
@@ -290,7 +291,7 @@ BUGS = (
     ),
     Bug(
         "a name is left to who made it",
-        _planted(JsonlStore, "_sync_name", lambda *_: None),
+        _planted(store_module, "sync_name", lambda *_: None),
         lambda opener: explore_stops(subject(opener), _BY_NAME["add, compact"], _QUICK),
     ),
     Bug("rewrites in place", _planted(Rewriter, "_replace", _writes_in_place), running("compact")),

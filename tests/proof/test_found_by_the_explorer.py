@@ -15,6 +15,7 @@ from feedback_store.backends.jsonl.damage import damaged_lines
 from feedback_store.backends.jsonl.index_file import Stretch, format_run
 from feedback_store.backends.jsonl.naming import plain_name
 from feedback_store.backends.jsonl.records import Records
+from feedback_store.backends.jsonl.traits import TraitTable
 from feedback_store.testing.simulation import (
     Add,
     Call,
@@ -180,7 +181,7 @@ def test_an_empty_run_is_never_believed() -> None:
     assert part is not None
     stretch = Stretch(part.identify(0) or b"", part.index._reading, 0, 0, 0, 0, 0, 0)
     empty = disk.create(f"{STATE}/index/{part.name.name}.0-0.idx", 0o664)
-    empty.append(format_run(stretch, Records()))
+    empty.append(format_run(stretch, Records(), TraitTable()))
     assert ["e1"] == ids(open_store(disk.process("b")))
 
 

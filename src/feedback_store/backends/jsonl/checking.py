@@ -15,9 +15,9 @@ from feedback_store.backends.jsonl.quarantine import Quarantine
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.codec import format_time
 from feedback_store.errors import FeedbackStoreError, InvalidEntryError
-from feedback_store.query import Order, Query
 from feedback_store.report import Check, CheckReport, Status
 from feedback_store.stamps import stamp_of
+from feedback_store.wire import Glimpse
 
 _LINES_SHOWN = 10
 
@@ -99,7 +99,7 @@ class _Examination:
         entries = sum(len(part.records) for part in snapshots) - hidden
         message = f"{entries} entries, and {hidden} superseded lines"
         yield Check(name="entries", status=Status.OK, message=message)
-        last = next(scanning.scan(snapshots, Query(order=Order.NEWEST)), None)
+        last = next(scanning.in_order(scanning.living(snapshots), backwards=True), None)
         message = "there is none" if last is None else f"given at {format_time(last.timestamp)}"
         yield Check(name="last_entry", status=Status.OK, message=message)
         yield self._damaged_lines()
@@ -159,8 +159,10 @@ def _prove_lines(part: Part) -> None:
             entry = part.decode(line)
         except InvalidEntryError:
             return part.read_anew()
-        known = (records.hashes[i], records.stamps[i])
-        if around.strip(b"\n\0") or (hash_of(entry.id), stamp_of(entry.timestamp)) != known:
+        known = (records.hashes[i], records.stamps[i], records.traits[i], records.responses[i])
+        traits = part.traits.of(Glimpse.of(entry))
+        told = (hash_of(entry.id), stamp_of(entry.timestamp), *traits)
+        if around.strip(b"\n\0") or told != known:
             return part.read_anew()
     return None
 

@@ -13,10 +13,12 @@ import time
 from datetime import tzinfo
 
 from feedback_store.backends.jsonl.layout import Layout
+from feedback_store.backends.jsonl.lines import Reading
 from feedback_store.backends.jsonl.naming import MonthName, parse_name
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.sealed import open_sealed
+from feedback_store.backends.jsonl.traits import TraitTable
 from feedback_store.entry import FeedbackEntry
 
 _RACY_NS = 50_000_000
@@ -32,6 +34,7 @@ class Folder:
         path: the folder, absolute.
         index_path: the folder of the index.
         inode: its number when it was last looked at: another folder may take its place.
+        traits: numbers what questions ask of entries.
     """
 
     def __init__(self, layout: Layout, naive_tz: tzinfo) -> None:
@@ -41,6 +44,7 @@ class Folder:
         self._disk = layout.disk
         self._naive_tz = naive_tz
         self.inode = -1
+        self.traits = TraitTable()
         self._parts: dict[MonthName, Part] = {}
         self._order: list[Part] = []
         self._seen: tuple[int, int] | None = None
@@ -127,7 +131,8 @@ class Folder:
             file = self._disk.open(path) if name.plain else open_sealed(self._disk, path)
         except FileNotFoundError:
             return None  # gone again: the next look will tell
-        part = Part(self._layout, name, path, file, self._naive_tz)
+        reading = Reading(self._naive_tz, name.first_instant, self.traits)
+        part = Part(self._layout, name, path, file, reading)
         part.load()
         self._parts[name] = part
         self._sort()

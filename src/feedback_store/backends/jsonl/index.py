@@ -14,11 +14,13 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import TypeAlias
+from weakref import WeakMethod
 
 from feedback_store.backends.jsonl.disk import Disk, File
 from feedback_store.backends.jsonl.index_file import Run, Stretch, format_run, joined, parse_run
 from feedback_store.backends.jsonl.layout import Layout, write_all
-from feedback_store.backends.jsonl.records import Records
+from feedback_store.backends.jsonl.records import Line, Records
+from feedback_store.backends.jsonl.traits import TraitTable
 
 logger = logging.getLogger("feedback_store.jsonl")
 
@@ -32,7 +34,8 @@ Identify: TypeAlias = Callable[[int], bytes | None]
 """Gives the identity of a data file up to a byte, or None when it is shorter than that."""
 
 Settle: TypeAlias = Callable[[], None]
-"""Makes all lines that are known durable, or raises `OSError`: no run may outlive its lines."""
+"""A method that makes all lines that are known durable, or raises `OSError`: no run may outlive its
+lines."""
 
 
 class Tail:
@@ -43,10 +46,10 @@ class Tail:
         self.positions: dict[int, list[int]] = {}
         self.lines = self.damaged = self.superseded = self.superseded_bytes = 0
 
-    def add(self, hashed: int, offset: int, stamp: int, length: int) -> None:
-        """Add a line."""
-        self.positions.setdefault(hashed, []).append(len(self.records))
-        self.records.add(hashed, offset, stamp, length)
+    def add(self, line: Line, shift: int = 0) -> None:
+        """Add a line, so many bytes further on."""
+        self.positions.setdefault(line.hashed, []).append(len(self.records))
+        self.records.add(line, shift)
 
 
 class Index:
@@ -54,19 +57,24 @@ class Index:
 
     Attributes:
         end: the byte up to which lines are known.
+        discards: how often all of it was forgotten: lines then have other places.
     """
 
-    def __init__(self, layout: Layout, name: str, reading: bytes, settle: Settle) -> None:
+    def __init__(
+        self, layout: Layout, name: str, reading: bytes, settle: Settle, traits: TraitTable
+    ) -> None:
         self._layout = layout
+        self._traits = traits
         self._disk = layout.disk
         self._folder = layout.index_path
         self._name = name
         self._reading = reading
-        self._settle = settle
+        self._settle = WeakMethod(settle)  # it is the part's, which would keep itself alive
         self._runs: list[Run] = []
         self._tail = Tail()
         self._persistent = True
         self.end = 0
+        self.discards = 0
 
     @property
     def runs_end(self) -> int:
@@ -114,14 +122,12 @@ class Index:
         found = self.find(hashed)
         return found[0][1] if found else 0
 
-    def add(
-        self, hashed: int, offset: int, stamp: int, length: int, superseded_bytes: int = 0
-    ) -> None:
-        """Add a good line, which supersedes one of that length when it is not 0."""
-        if superseded_bytes:
+    def add(self, line: Line, shift: int = 0) -> None:
+        """Add a good line, so many bytes further on than it says."""
+        if line.superseded_bytes:
             self._tail.superseded += 1
-            self._tail.superseded_bytes += superseded_bytes + 1
-        self._tail.add(hashed, offset, stamp, length)
+            self._tail.superseded_bytes += line.superseded_bytes + 1
+        self._tail.add(line, shift)
 
     def advance(self, end: int, lines: int, damaged: int) -> None:
         """Say that everything before ``end`` is known, after so many more lines."""
@@ -129,12 +135,14 @@ class Index:
         self._tail.lines += lines
         self._tail.damaged += damaged
 
-    def records(self) -> Records:
-        """Return a copy of all good lines, in the order of the file."""
+    def records(self, first: int = 0) -> Records:
+        """Return a copy of all good lines, in the order of the file, but for the first ones."""
         records = Records()
         for run in self._runs:
-            run.extend(records)
-        records.extend(self._tail.records)
+            if first < run.count:
+                run.extend(records, self._traits, max(first, 0))
+            first -= run.count
+        records.extend(self._tail.records, max(first, 0))
         return records
 
     def discard(self) -> None:
@@ -143,6 +151,7 @@ class Index:
         with contextlib.suppress(OSError):  # who may only read leaves the damaged one there
             discard_runs(self._disk, self._folder, self._name, set())
         self._runs, self._tail, self.end = [], Tail(), 0
+        self.discards += 1
 
     def load(self, identify: Identify) -> None:
         """Take the runs on disk that belong to the data file as it is."""
@@ -175,7 +184,7 @@ class Index:
                 return
             records = Records()
             for run in last:
-                run.extend(records)
+                run.extend(records, self._traits)
             merged = joined([run.stretch for run in last])
             self._runs[-_FAN_IN:] = [self._write(merged, records)]
             for run in last:
@@ -183,12 +192,14 @@ class Index:
 
     def _write(self, stretch: Stretch, records: Records) -> Run:
         """Return a run, from disk if it can be written there: who may only read keeps it here."""
-        data = format_run(stretch, records)
+        data = format_run(stretch, records, self._traits)
         path = self._path(stretch.start, stretch.end)
         body = memoryview(data)
         if self._persistent:
             try:
-                self._settle()
+                settle = self._settle()
+                assert settle is not None, "only the part asks its index"
+                settle()
                 body = self._save(path, data).map()
             except FileNotFoundError:
                 pass  # no writer has made the folder of the index yet
@@ -260,7 +271,7 @@ class Index:
         self._tail = tail = Tail()
         first = bisect_left(records.offsets, end)
         for i in range(first, len(records)):
-            tail.add(records.hashes[i], records.offsets[i], records.stamps[i], records.lengths[i])
+            tail.add(records.line(i))
         rest = [both - runs for both, runs in zip(total, self._counts(), strict=True)]
         tail.lines, tail.damaged, tail.superseded, tail.superseded_bytes = rest
 

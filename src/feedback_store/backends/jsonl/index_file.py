@@ -18,17 +18,20 @@ import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from zlib import crc32
 
 from feedback_store.backends.jsonl.records import Records
+from feedback_store.backends.jsonl.traits import TraitTable, read, written
 
-_MAGIC = b"FSINDEX1"
+_MAGIC = b"FSINDEX2"
 _ORDER_MARK = 0x01020304
-_HEADER = struct.Struct("=8sII16s16sQQQQQQQ")
+_HEADER = struct.Struct("=8sII16s16sQQQQQQQQQ")
 _CHECKED = struct.Struct("=I")
 HEADER_BYTES = 128
-_RECORD_BYTES = 40
+_RECORD_BYTES = 44  # and the number of the traits
+_FEW_TRAITS = 1 << 16
+_TYPECODES: dict[int, Literal["H", "I"]] = {2: "H", 4: "I"}
 _BLOCK_BYTES = 4096
 _POSITION_BITS = 32
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
@@ -76,9 +79,12 @@ def joined(stretches: Sequence[Stretch]) -> Stretch:
 class Run:
     """A run that was opened, or is about to be written."""
 
-    def __init__(self, stretch: Stretch, body: memoryview, checksums: memoryview) -> None:
+    def __init__(
+        self, stretch: Stretch, shape: tuple[int, int], body: memoryview, checksums: memoryview
+    ) -> None:
         self.stretch = stretch
-        self.count = n = len(body) // _RECORD_BYTES
+        self.count, self._width = shape
+        n = self.count
         self._body = body
         self._checksums = checksums.cast("I")
         self._proven = bytearray(len(self._checksums))
@@ -87,7 +93,7 @@ class Run:
         self._stamps = body[16 * n : 24 * n].cast("q")
         self._offsets = body[24 * n : 32 * n].cast("Q")
         self._lengths = body[32 * n : 36 * n].cast("I")
-        self._order = body[36 * n :].cast("I")
+        self._order = body[36 * n : 40 * n].cast("I")
 
     def first(self, hashed: int) -> int:
         """Return where the lines with that hash begin among the sorted ones, -1 for none."""
@@ -123,13 +129,19 @@ class Run:
                     raise RunDamagedError(errno.EIO, "a block of the index is damaged")
                 self._proven[block] = 1
 
-    def extend(self, records: Records) -> None:
-        """Add this run's lines to ``records``."""
+    def extend(self, records: Records, table: TraitTable, first: int = 0) -> None:
+        """Add this run's lines to ``records``, but for its first ones."""
         self._prove(0, len(self._body))
-        records.hashes.frombytes(self._hashes.cast("B"))
-        records.stamps.frombytes(self._stamps.cast("B"))
-        records.offsets.frombytes(self._offsets.cast("B"))
-        records.lengths.frombytes(self._lengths.cast("B"))
+        n = self.count
+        records.hashes.frombytes(self._hashes[first:].cast("B"))
+        records.stamps.frombytes(self._stamps[first:].cast("B"))
+        records.offsets.frombytes(self._offsets[first:].cast("B"))
+        records.lengths.frombytes(self._lengths[first:].cast("B"))
+        records.responses.frombytes(self._body[40 * n + 4 * first : 44 * n])
+        end = (_RECORD_BYTES + self._width) * n
+        numbers = [table.number(traits) for traits in read(bytes(self._body[end:]))]
+        places = self._body[_RECORD_BYTES * n : end].cast(_TYPECODES[self._width])[first:]
+        records.traits.extend(array("I", map(numbers.__getitem__, places)))
 
 
 def parse_run(data: memoryview) -> Run | None:
@@ -139,19 +151,22 @@ def parse_run(data: memoryview) -> Run | None:
     header = bytes(data[: _HEADER.size])
     if _CHECKED.unpack_from(data, _HEADER.size)[0] != crc32(header):
         return None
-    magic, mark, checked, identity, reading, count, *numbers = _HEADER.unpack(header)
+    magic, mark, checked, identity, reading, count, width, size, *numbers = _HEADER.unpack(header)
     if magic != _MAGIC or mark != _ORDER_MARK:
         return None
-    end = HEADER_BYTES + count * _RECORD_BYTES
+    end = HEADER_BYTES + size
     body, checksums = data[HEADER_BYTES:end], data[end:]
     if len(checksums) != 4 * -(-len(body) // _BLOCK_BYTES) or crc32(checksums) != checked:
         return None
-    return Run(Stretch(identity, reading, *numbers), body, checksums)
+    return Run(Stretch(identity, reading, *numbers), (count, width), body, checksums)
 
 
-def format_run(stretch: Stretch, records: Records) -> bytes:
-    """Return the file of a run."""
+def format_run(stretch: Stretch, records: Records, table: TraitTable) -> bytes:
+    """Return the file of a run; it tells no traits but those of its lines."""
     sorted_hashes, order = _sorted(records.hashes)
+    used = sorted(set(records.traits))
+    places = {number: place for place, number in enumerate(used)}
+    width = 2 if len(used) <= _FEW_TRAITS else 4
     arrays = (
         sorted_hashes,
         records.hashes,
@@ -159,14 +174,18 @@ def format_run(stretch: Stretch, records: Records) -> bytes:
         records.offsets,
         records.lengths,
         order,
+        records.responses,
+        array(_TYPECODES[width], map(places.__getitem__, records.traits)),
     )
-    body = memoryview(b"".join(part.tobytes() for part in arrays))
+    listed = written(table.all[number] for number in used)
+    body = memoryview(b"".join([*(part.tobytes() for part in arrays), listed]))
     starts = range(0, len(body), _BLOCK_BYTES)
     blocks = array("I", [crc32(body[start : start + _BLOCK_BYTES]) for start in starts])
     checksums = blocks.tobytes()
     identity, reading, *numbers = stretch
+    shape = len(records), width, len(body)
     header = _HEADER.pack(
-        _MAGIC, _ORDER_MARK, crc32(checksums), identity, reading, len(records), *numbers
+        _MAGIC, _ORDER_MARK, crc32(checksums), identity, reading, *shape, *numbers
     )
     checked = (header + _CHECKED.pack(crc32(header))).ljust(HEADER_BYTES, b"\0")
     return b"".join((checked, body, checksums))

@@ -4,14 +4,16 @@ A line ends at a newline, and also at a NUL, which no JSON contains: a power cut
 length of a write without its bytes, and zeros then stand behind a line that is whole, or before it.
 """
 
+import hashlib
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
 
 import attrs
 
+from feedback_store.backends.jsonl.traits import TraitTable
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
-from feedback_store.wire import key_of_plain
+from feedback_store.wire import Glimpse, glimpse_of_plain
 
 
 @attrs.frozen
@@ -21,10 +23,17 @@ class Reading:
     Attributes:
         naive_tz: the time zone of timestamps that name none.
         fallback_time: the time of an entry that tells none.
+        traits: numbers what questions ask of entries.
     """
 
     naive_tz: tzinfo
     fallback_time: datetime
+    traits: TraitTable
+
+    @property
+    def mark(self) -> bytes:
+        """16 bytes that tell this way of reading from others, for what is kept on disk."""
+        return hashlib.blake2b(str(self.naive_tz).encode(), digest_size=16).digest()
 
     def decode(self, line: bytes) -> FeedbackEntry:
         """Return the entry of a line.
@@ -34,16 +43,13 @@ class Reading:
         """
         return decode(line, naive_tz=self.naive_tz, fallback_time=self.fallback_time)
 
-    def key(self, line: bytes) -> tuple[str, datetime]:
-        """Return id and time of the entry of a line; for most lines that is cheaper than all of it.
+    def glimpse(self, line: bytes) -> Glimpse:
+        """Return what the index knows of a line; for most that is cheaper than all of its entry.
 
         Raises:
             InvalidEntryError: there is none in it.
         """
-        if (key := key_of_plain(line, self.naive_tz)) is None:
-            entry = self.decode(line)
-            key = entry.id, entry.timestamp
-        return key
+        return glimpse_of_plain(line, self.naive_tz) or Glimpse.of(self.decode(line))
 
 
 def between_nuls(line: bytes) -> Iterator[tuple[int, bytes]]:

@@ -9,7 +9,6 @@ damaged one.
 import hashlib
 import logging
 from collections.abc import Callable
-from datetime import tzinfo
 from typing import TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
@@ -19,7 +18,7 @@ from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading, between_nuls
 from feedback_store.backends.jsonl.naming import MonthName
-from feedback_store.backends.jsonl.records import NewLine, Records, hash_of
+from feedback_store.backends.jsonl.records import Line, Records, hash_of
 from feedback_store.backends.jsonl.syncing import SyncGate
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
@@ -52,10 +51,11 @@ class Part:
         writer: the file, open for appending, once this process has written to it.
         named: whether this process has seen its name become durable: its maker may have died.
         distrusted: whether a line was not where it should be, so that all must be read anew.
+        traits: numbers what questions ask of its entries.
     """
 
     def __init__(
-        self, layout: Layout, name: MonthName, path: str, file: Readable, naive_tz: tzinfo
+        self, layout: Layout, name: MonthName, path: str, file: Readable, reading: Reading
     ) -> None:
         self.name = name
         self.path = path
@@ -65,12 +65,12 @@ class Part:
         self.writer: File | None = None
         self.named = False
         self.distrusted = False
+        self.traits = reading.traits
         self._layout = layout
-        self._reading = Reading(naive_tz, name.first_instant)
+        self._reading = reading
         self._known_bytes = b""
         self._rest = b""
-        reading = hashlib.blake2b(str(naive_tz).encode(), digest_size=16).digest()
-        self.index = Index(layout, name.name, reading, self._settle)
+        self.index = Index(layout, name.name, reading.mark, self._settle, reading.traits)
 
     def _settle(self) -> None:
         file = self.writer or self.file
@@ -188,16 +188,16 @@ class Part:
         if not line or line.isspace():
             return True
         try:
-            key = self._reading.key(line)
+            seen = self._reading.glimpse(line)
         except InvalidEntryError as error:
             for start, stretch in between_nuls(line):
                 self._take(stretch, offset + start, number)
             told = {"file": self.path, "line": number, "reason": str(error)}
             logger.warning("damaged line %d in %s: %s", number, self.path, error, extra=told)
             return False
-        hashed = hash_of(key[0])
-        superseded_bytes = self.index.length_of(hashed)
-        self.index.add(hashed, offset, stamp_of(key[1]), len(line), superseded_bytes)
+        hashed = hash_of(seen.id)
+        place = offset, stamp_of(seen.timestamp), len(line), self.index.length_of(hashed)
+        self.index.add(Line(hashed, *place, *self.traits.of(seen)))
         return True
 
     def _take_unfinished(self, rest: bytes) -> None:
@@ -219,20 +219,20 @@ class Part:
         self._known_bytes = (self._known_bytes + rest)[-_PRINT_BYTES:]
         self._rest = b""
 
-    def note_written(self, data: bytes, lines: list[NewLine], status: FileStatus) -> None:
+    def note_written(self, data: bytes, lines: list[Line], status: FileStatus) -> None:
         """Enter what this process has just appended, without reading it again.
 
         Args:
             data: all bytes that were written.
-            lines: the lines in it.
+            lines: the lines in it, with their offsets in those bytes.
             status: the file's status since.
         """
         start = self.index.end + len(self._rest)
         if self._rest:  # ended by the newline before our lines: a damaged line of its own
             damaged = not self._take(self._rest, self.index.end, self.index.lines + 1)
             self.index.advance(start, 0, int(damaged))
-        for hashed, offset, stamp, length, superseded_bytes in lines:
-            self.index.add(hashed, start + offset, stamp, length, superseded_bytes)
+        for line in lines:
+            self.index.add(line, start)
         self.index.advance(start + len(data), data.count(b"\n"), 0)
         self._known_bytes = (self._known_bytes + data)[-_PRINT_BYTES:]
         self._rest = b""
@@ -272,13 +272,13 @@ class Part:
     def sibling(self, name: MonthName, path: str, file: File) -> "Part":
         """Return a part for a new, empty file that is read as this one is."""
         index_name = MonthName(name.month, plain=True, name=name.name)
-        part = Part(self._layout, index_name, path, file, self._reading.naive_tz)
+        part = Part(self._layout, index_name, path, file, self._reading)
         part.writer = file
         return part
 
-    def records(self) -> Records:
-        """Return a copy of all good lines."""
-        return self._ask(self.index.records)
+    def records(self, first: int = 0) -> Records:
+        """Return a copy of all good lines, but for the first ones."""
+        return self._ask(lambda: self.index.records(first))
 
     def _ask(self, question: Callable[[], T]) -> T:
         try:

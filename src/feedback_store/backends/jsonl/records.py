@@ -1,16 +1,35 @@
-"""What the index knows of each line: four numbers, in flat arrays.
+"""What the index knows of each line: six numbers, in flat arrays.
 
-A line is known by the 64-bit BLAKE2b hash of its id, its place, its length and its time. Arrays
-hold a million lines in 28 MB, and are written to and mapped from disk as they are.
+A line is known by the 64-bit BLAKE2b hash of its id, its place, its length and its time, and by
+what questions ask of it. Arrays hold a million lines in 36 MB, and are written to and mapped from
+disk as they are.
 """
 
 import hashlib
 from array import array
-from typing import TypeAlias
+from typing import NamedTuple
 
-NewLine: TypeAlias = tuple[int, int, int, int, int]
-"""A line that was appended: hash, offset in the bytes written, stamp, length, and the length of the
-line that it supersedes, 0 when there is none."""
+
+class Line(NamedTuple):
+    """A line that is about to enter the index.
+
+    Attributes:
+        hashed: the hash of its id.
+        offset: where it begins, in bytes.
+        stamp: its entry's time, in microseconds since 1970.
+        length: its length in bytes, without its newline.
+        superseded_bytes: the length of the line that it supersedes, 0 when there is none.
+        trait: the number of its entry's `Traits`.
+        response: its entry's response time, in microseconds; `NO_RESPONSE` where there is none.
+    """
+
+    hashed: int
+    offset: int
+    stamp: int
+    length: int
+    superseded_bytes: int
+    trait: int
+    response: int
 
 
 def hash_of(id: str) -> int:
@@ -20,37 +39,53 @@ def hash_of(id: str) -> int:
 
 
 class Records:
-    """Lines in the order of the file.
+    """Lines in the order of the file; the attributes of `Line`, each in an array.
 
     Attributes:
         hashes: the hash of each line's id.
         offsets: where the line begins, in bytes.
         stamps: the entry's time, in microseconds since 1970.
         lengths: the line's length in bytes, without its newline.
+        traits: the number of the entry's traits.
+        responses: the entry's response time.
     """
 
-    __slots__ = ("hashes", "lengths", "offsets", "stamps")
+    __slots__ = ("hashes", "lengths", "offsets", "responses", "stamps", "traits")
 
     def __init__(self) -> None:
         self.hashes = array("Q")
         self.offsets = array("Q")
         self.stamps = array("q")
         self.lengths = array("I")
+        self.traits = array("I")
+        self.responses = array("I")
 
     def __len__(self) -> int:
         """How many lines there are."""
         return len(self.hashes)
 
-    def add(self, hashed: int, offset: int, stamp: int, length: int) -> None:
-        """Add one line at the end."""
-        self.hashes.append(hashed)
-        self.offsets.append(offset)
-        self.stamps.append(stamp)
-        self.lengths.append(length)
+    def add(self, line: Line, shift: int = 0) -> None:
+        """Add one line at the end, so many bytes further on."""
+        self.hashes.append(line.hashed)
+        self.offsets.append(line.offset + shift)
+        self.stamps.append(line.stamp)
+        self.lengths.append(line.length)
+        self.traits.append(line.trait)
+        self.responses.append(line.response)
 
-    def extend(self, other: "Records") -> None:
-        """Add the lines of another one at the end."""
-        self.hashes.extend(other.hashes)
-        self.offsets.extend(other.offsets)
-        self.stamps.extend(other.stamps)
-        self.lengths.extend(other.lengths)
+    def extend(self, other: "Records", first: int = 0) -> None:
+        """Add the lines of another one at the end, but for its first ones."""
+        for name in self.__slots__:
+            getattr(self, name).extend(getattr(other, name)[first:])
+
+    def line(self, i: int) -> Line:
+        """Return one line, as one that supersedes nothing."""
+        return Line(
+            self.hashes[i],
+            self.offsets[i],
+            self.stamps[i],
+            self.lengths[i],
+            0,
+            self.traits[i],
+            self.responses[i],
+        )

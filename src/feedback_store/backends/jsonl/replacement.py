@@ -6,7 +6,7 @@ from feedback_store.backends.jsonl.disk import File
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import MonthName
 from feedback_store.backends.jsonl.part import MEMORY_LINES, Part
-from feedback_store.backends.jsonl.records import NewLine
+from feedback_store.backends.jsonl.records import Line
 from feedback_store.backends.jsonl.sealed import Packer, packer_for
 from feedback_store.failures import sync_failed
 
@@ -31,7 +31,7 @@ class Replacement:
         self._file: File = layout.disk.create(self.temporary, there.mode)
         self._packer: Packer = packer_for(name.suffix)
         self._lines: list[bytes] = []
-        self._keys: list[NewLine] = []
+        self._keys: list[Line] = []
         self._size = 0
         self._own(there.owner)
         self.part: Part | None = None
@@ -46,9 +46,9 @@ class Replacement:
         except PermissionError:
             return  # only root may give files away; the mode still lets the group in
 
-    def add(self, hashed: int, stamp: int, line: bytes) -> None:
-        """Add a line, without its newline."""
-        self._keys.append((hashed, self._size, stamp, len(line), 0))
+    def add(self, known: Line, line: bytes) -> None:
+        """Add a line, without its newline, of which that is known."""
+        self._keys.append(known._replace(offset=self._size, length=len(line)))
         self._lines.append(line)
         self._size += len(line) + 1
         if self._size >= _PIECE_BYTES:

@@ -241,7 +241,7 @@ class Copy:
         for i in range(len(self.at_start.records), len(records)):
             line = self.part.file.read(records.offsets[i], records.lengths[i])
             if not self.is_dropped(records.hashes[i], line):
-                new.add(records.hashes[i], records.stamps[i], line)
+                new.add(records.line(i), line)
 
     def damaged(self) -> Iterator[bytes]:
         """Yield the damaged lines that are to be kept aside."""
@@ -280,8 +280,8 @@ def _copy_bulk(copies: list[Copy], new: Replacement) -> None:
         lines.extend((stamps[j], i, j) for j in range(len(stamps)) if j not in left_out)
     lines.sort()
     readers = [scanning.LineReader(copy.at_start.file) for copy in copies]
-    for stamp, i, j in lines:
+    for _, i, j in lines:
         records = copies[i].at_start.records
         line = readers[i].read(records.offsets[j], records.lengths[j])
         if not copies[i].is_dropped(records.hashes[j], line):
-            new.add(records.hashes[j], stamp, line)
+            new.add(records.line(j), line)

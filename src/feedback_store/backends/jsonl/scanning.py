@@ -2,22 +2,28 @@
 
 The index gives the place and time of every line, so that lines are read in the order in which
 they are wanted and decoded once. Months that overlap (an older writer put an entry by its own
-clock) are merged; others follow each other.
+clock) are merged; others follow each other, and the lines of a month are not even chosen before it
+is its turn.
 """
 
 import heapq
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol, TypeAlias
 
 from feedback_store.backends.jsonl.disk import Readable
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.records import Records
+from feedback_store.collecting import collector_paused
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-from feedback_store.query import Query
-from feedback_store.stamps import stamp_of
-from feedback_store.store import descending
+
+Hint: TypeAlias = Callable[[bytes], bool]
+"""Says whether a line may hold an entry that is wanted; it errs on the side of yes."""
+
+_FIRST_PIECE, _LAST_PIECE = 64, 1024
+"""Lines that are decoded at a time: few at first, for a page wants no more."""
 
 WINDOW_BYTES = 1 << 18
 """What is read at a time: lines that follow each other cost one read for many."""
@@ -42,22 +48,61 @@ def snapshot(parts: Iterable[Part]) -> list[Snapshot]:
     return [Snapshot(part.file, part.decode_known, part.records()) for part in parts]
 
 
-def scan(parts: Sequence[Snapshot], query: Query) -> Iterator[FeedbackEntry]:
-    """Yield the entries of the snapshots in order; only ``since`` and ``until`` are applied."""
-    since = None if query.since is None else stamp_of(query.since)
-    until = None if query.until is None else stamp_of(query.until)
-    hidden = superseded_lines(parts)
-    chosen = [_choose(part, hidden.get(i), since, until) for i, part in enumerate(parts)]
-    runs = [(part, lines) for part, lines in zip(parts, chosen, strict=True) if lines]
-    backwards = descending(query)
-    runs.sort(key=lambda run: run[0].records.stamps[run[1][0]], reverse=False)
-    groups = _overlapping(runs)
+class Lines(Protocol):
+    """Gives the lines that are wanted when they are."""
+
+    def __call__(self, *, backwards: bool) -> Iterator[int]:
+        """Yield them in the order of time, or backwards."""
+        ...
+
+
+class Chosen(NamedTuple):
+    """The lines of a part that are wanted.
+
+    Attributes:
+        part: the part.
+        first: no line is of an earlier stamp.
+        last: no line is of a later stamp.
+        lines: gives them, in the order of time or backwards.
+    """
+
+    part: Snapshot
+    first: int
+    last: int
+    lines: Lines
+
+
+def in_order(
+    chosen: Iterable[Chosen], *, backwards: bool, hint: Hint | None = None
+) -> Iterator[FeedbackEntry]:
+    """Yield the entries of lines by time and id; those that the hint rules out may be missing."""
+    groups = _overlapping(sorted(chosen, key=lambda some: some.first))
     for group in reversed(groups) if backwards else groups:
-        streams = [_entries(part, lines, backwards=backwards) for part, lines in group]
+        streams = [_entries(some, hint, backwards=backwards) for some in group]
         if len(streams) == 1:
             yield from streams[0]
         else:
             yield from heapq.merge(*streams, key=_time_and_id, reverse=backwards)
+
+
+def living(parts: Sequence[Snapshot]) -> list[Chosen]:
+    """Return all lines but the superseded ones."""
+    hidden = superseded_lines(parts)
+    return [
+        _sorted(part, [i for i in range(len(part.records)) if i not in hidden.get(k, ())])
+        for k, part in enumerate(parts)
+        if len(part.records)
+    ]
+
+
+def _sorted(part: Snapshot, lines: list[int]) -> Chosen:
+    stamps = part.records.stamps
+    lines.sort(key=stamps.__getitem__)
+
+    def give(*, backwards: bool) -> Iterator[int]:
+        return reversed(lines) if backwards else iter(lines)
+
+    return Chosen(part, min(stamps), max(stamps), give)
 
 
 def superseded_lines(parts: Sequence[Snapshot]) -> dict[int, set[int]]:
@@ -100,58 +145,50 @@ def _resolve(parts: Sequence[Snapshot], repeated: set[int]) -> dict[int, set[int
     return hidden
 
 
-def _choose(
-    part: Snapshot, hidden: set[int] | None, since: int | None, until: int | None
-) -> list[int]:
-    """Return the lines that are wanted, in the order of time."""
-    stamps = part.records.stamps
-    lines: Iterable[int] = range(len(stamps))
-    if hidden:
-        lines = (i for i in lines if i not in hidden)
-    if since is not None:
-        lines = (i for i in lines if stamps[i] >= since)
-    if until is not None:
-        lines = (i for i in lines if stamps[i] < until)
-    return sorted(lines, key=stamps.__getitem__)
-
-
-def _overlapping(
-    runs: list[tuple[Snapshot, list[int]]],
-) -> list[list[tuple[Snapshot, list[int]]]]:
-    """Group runs, sorted by where they begin, that share a stretch of time."""
-    groups: list[list[tuple[Snapshot, list[int]]]] = []
+def _overlapping(chosen: list[Chosen]) -> list[list[Chosen]]:
+    """Group parts, sorted by where they begin, that share a stretch of time."""
+    groups: list[list[Chosen]] = []
     end: int | None = None
-    for part, lines in runs:
-        stamps = part.records.stamps
-        if end is not None and stamps[lines[0]] <= end:
-            groups[-1].append((part, lines))
-            end = max(end, stamps[lines[-1]])
+    for some in chosen:
+        if end is not None and some.first <= end:
+            groups[-1].append(some)
+            end = max(end, some.last)
         else:
-            groups.append([(part, lines)])
-            end = stamps[lines[-1]]
+            groups.append([some])
+            end = some.last
     return groups
 
 
-def _entries(part: Snapshot, lines: list[int], *, backwards: bool) -> Iterator[FeedbackEntry]:
+def _entries(chosen: Chosen, hint: Hint | None, *, backwards: bool) -> Iterator[FeedbackEntry]:
     """Yield the entries of lines that are in the order of time; those of one time by id."""
-    records, reader = part.records, LineReader(part.file, backwards=backwards)
-    stamps = records.stamps
-    together: list[FeedbackEntry] = []
-    stamp: int | None = None
-    for i in reversed(lines) if backwards else lines:
-        if stamps[i] != stamp:
-            yield from _by_id(together, backwards=backwards)
-            together, stamp = [], stamps[i]
-        try:
-            together.append(part.decode(reader.read(records.offsets[i], records.lengths[i])))
-        except InvalidEntryError:
-            continue  # changed in place since it was read; it will be read anew
-    yield from _by_id(together, backwards=backwards)
+    part = chosen.part
+    reader, stamps = LineReader(part.file, backwards=backwards), part.records.stamps
+    lines, size = chosen.lines(backwards=backwards), _FIRST_PIECE
+    ahead = next(lines, None)
+    while ahead is not None:
+        piece = [ahead, *islice(lines, size - 1)]
+        while (ahead := next(lines, None)) is not None and stamps[ahead] == stamps[piece[-1]]:
+            piece.append(ahead)
+        entries = _decoded(part, piece, reader, hint)
+        if len(set(map(stamps.__getitem__, piece))) < len(piece):
+            entries.sort(key=_time_and_id, reverse=backwards)
+        yield from entries
+        size = min(2 * size, _LAST_PIECE)
 
 
-def _by_id(entries: list[FeedbackEntry], *, backwards: bool) -> list[FeedbackEntry]:
-    if len(entries) > 1:
-        entries.sort(key=lambda entry: entry.id, reverse=backwards)
+def _decoded(
+    part: Snapshot, lines: Iterable[int], reader: "LineReader", hint: Hint | None
+) -> list[FeedbackEntry]:
+    entries: list[FeedbackEntry] = []
+    offsets, lengths = part.records.offsets, part.records.lengths
+    with collector_paused():
+        for i in lines:
+            line = reader.read(offsets[i], lengths[i])
+            if hint is None or hint(line):
+                try:
+                    entries.append(part.decode(line))
+                except InvalidEntryError:
+                    continue  # changed in place since it was read; it will be read anew
     return entries
 
 

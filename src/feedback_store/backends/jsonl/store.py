@@ -2,14 +2,14 @@
 
 import contextlib
 import errno
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 from typing import Literal, TypeVar
 
-from feedback_store.backends.jsonl import checking, scanning
+from feedback_store.backends.jsonl import checking, reading
+from feedback_store.backends.jsonl.answering import Asked, is_everything
 from feedback_store.backends.jsonl.disk import Disk, Readable
 from feedback_store.backends.jsonl.doubts import Doubts
 from feedback_store.backends.jsonl.folder import Folder
@@ -19,7 +19,9 @@ from feedback_store.backends.jsonl.locking import WriteLock
 from feedback_store.backends.jsonl.os_disk import OsDisk
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.rewriting import Rewriter
+from feedback_store.backends.jsonl.settling import look_after, sync_name
 from feedback_store.backends.jsonl.syncing import SyncGate
+from feedback_store.backends.jsonl.view import View
 from feedback_store.backends.jsonl.work import Work, absolute
 from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
@@ -28,14 +30,13 @@ from feedback_store.errors import InvalidEntryError, StoreClosedError
 from feedback_store.failures import sync_failed, worded
 from feedback_store.forking import watch_forks
 from feedback_store.operations import not_found
-from feedback_store.query import Query
+from feedback_store.query import Page, Query
 from feedback_store.report import CheckReport, CompactReport
+from feedback_store.stats import Stats
 from feedback_store.store import Change, Outcome
 
 T = TypeVar("T")
 Syncs = list[tuple[Part, Readable, int]]
-
-logger = logging.getLogger("feedback_store.jsonl")
 
 
 class JsonlStore:
@@ -96,6 +97,7 @@ class JsonlStore:
             self._layout, self._folder, self._lock, self._state, maintenance
         )
         self._home = Home(self._layout, self._lock, maintenance)
+        self._view = View(self._folder.traits)
         self._closed = False
         watch_forks(self)
 
@@ -187,12 +189,28 @@ class JsonlStore:
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
         """See `Store.scan`. Memory does not grow with the entries, but for 40 bytes each."""
         with worded(self.path):
-            parts = self._read(lambda: scanning.snapshot(self._folder.parts()))
-        return self._worded_scan(parts, query)
+            entries = self._ask(query).entries()
+        return reading.worded_scan(self.path, entries)
 
-    def _worded_scan(self, parts: list[scanning.Snapshot], query: Query) -> Iterator[FeedbackEntry]:
+    def page(self, query: Query, limit: int, cursor: str | None, number: int | None) -> Page:
+        """See `SupportsPage.page`. By the index, where it tells all that is asked."""
         with worded(self.path):
-            yield from scanning.scan(parts, query)
+            return reading.page(self, self._ask, query, limit, cursor, number)
+
+    def count(self, query: Query) -> int:
+        """See `SupportsCount.count`. By the index, where it tells all that is asked."""
+        with worded(self.path):
+            return reading.count(self, self._ask, query)
+
+    def stats(self, query: Query) -> Stats:
+        """See `SupportsStats.stats`. By the index, where it tells all that is asked."""
+        with worded(self.path):
+            if is_everything(query):
+                return self._read(lambda: self._view.refresh(self._folder.parts()).stats())
+            return reading.stats(self, self._ask, query)
+
+    def _ask(self, query: Query) -> Asked:
+        return self._read(lambda: Asked(self._view.refresh(self._folder.parts()), query))
 
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`. One read, by the index."""
@@ -221,6 +239,7 @@ class JsonlStore:
                         part.keep_index()
             self._closed = True
             self._folder.forget_all()
+            self._view.forget()
         self._lock.close()
         self._rewriter.close()
 
@@ -252,33 +271,15 @@ class JsonlStore:
                     self._doubts.add(part.name.name, part.status.inode, *stretch)
                     self._folder.forget(part.name)
                 raise sync_failed(error, part.path) from error
-            self._sync_name(part)
-
-    def _sync_name(self, part: Part) -> None:
-        """Make the name of the file durable, once: another process may not have come to it."""
-        if part.named:
-            return
-        try:
-            self._disk.sync_folder(self.path)
-        except OSError as error:
-            raise sync_failed(error, self.path) from error
-        part.named = True
+            sync_name(self._disk, self.path, part)
 
     def _is_settled(self, syncs: Syncs) -> bool:  # noqa: ARG002  # for those who live beside others
         """Say whether what was synced stays where it is; else it is looked for and synced again."""
         return True
 
     def _look_after(self, syncs: Syncs) -> None:
-        """Keep the index short and the months small; what fails here harms no write."""
-        try:
-            with self._state:
-                for part, _, _ in syncs:
-                    part.index.flush(part.identify)
-                bloated = [p for p, _, _ in syncs if p.is_bloated(self._compact_share)]
-            if bloated:
-                self._rewriter.compact_soon([part.name.month for part in bloated])
-        except OSError as error:
-            logger.warning("%s was left as it is: %s", self.path, error.strerror or error)
+        parts = [part for part, _, _ in syncs]
+        look_after(parts, self._state, self._rewriter, self._compact_share)
 
     def before_fork(self) -> None:
         """Come to rest: nobody writes, and nobody changes what is known."""

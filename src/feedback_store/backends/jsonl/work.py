@@ -35,7 +35,7 @@ class Work:
             hashed = hash_of(entry.id)
             if (found := self._folder.find(entry.id, hashed)) is None:
                 self._fresh[entry.id] = entry
-                self.months.setdefault(entry.month, Lines()).add(hashed, entry, line, 0)
+                self._lines_of(entry.month).add(hashed, entry, line, 0)
                 return Outcome.ADDED
             there, part, offset, length = found
             if same_content(there, entry):
@@ -44,8 +44,12 @@ class Work:
 
     def supersede(self, entry: FeedbackEntry, line: bytes, part: Part, length: int) -> None:
         """Plan to write a revision of an entry whose line, of that length, stands in a part."""
-        lines = self.months.setdefault(part.name.month, Lines())
-        lines.add(hash_of(entry.id), entry, line, length)
+        self._lines_of(part.name.month).add(hash_of(entry.id), entry, line, length)
+
+    def _lines_of(self, month: str) -> Lines:
+        if (lines := self.months.get(month)) is None:
+            lines = self.months[month] = Lines(self._folder.traits)
+        return lines
 
     def keep(self, entry: FeedbackEntry, part: Part, offset: int, length: int) -> None:
         """Plan what makes a line durable that stands there: another may have left it unsynced."""

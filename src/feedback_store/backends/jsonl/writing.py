@@ -15,9 +15,11 @@ from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import plain_name
 from feedback_store.backends.jsonl.part import Part
-from feedback_store.backends.jsonl.records import NewLine
+from feedback_store.backends.jsonl.records import Line
+from feedback_store.backends.jsonl.traits import TraitTable
 from feedback_store.entry import FeedbackEntry
 from feedback_store.stamps import stamp_of
+from feedback_store.wire import Glimpse
 
 _PAUSE_S = 0.001
 
@@ -29,15 +31,16 @@ class FileReplacedError(BlockingIOError):
 class Lines:
     """Lines on their way into one month file, and what the index will know of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, traits: TraitTable) -> None:
+        self._traits = traits
         self._lines: list[bytes] = []
-        self._entries: list[NewLine] = []
+        self._entries: list[Line] = []
         self._size = 0
 
     def add(self, hashed: int, entry: FeedbackEntry, line: bytes, superseded_bytes: int) -> None:
         """Add the line of an entry, without a newline; it supersedes one of that length, if any."""
-        stamp = stamp_of(entry.timestamp)
-        self._entries.append((hashed, self._size, stamp, len(line), superseded_bytes))
+        place = self._size, stamp_of(entry.timestamp), len(line), superseded_bytes
+        self._entries.append(Line(hashed, *place, *self._traits.of(Glimpse.of(entry))))
         self._lines.append(line)
         self._size += len(line) + 1
 
@@ -47,14 +50,14 @@ class Lines:
 
     def stand_in(self, part: Part, start: int) -> bool:
         """Say whether each of the lines is a good one, from ``start`` on."""
-        found = (part.index.find(line[0]) for line in self._entries)
+        found = (part.index.find(line.hashed) for line in self._entries)
         return all(places and places[0][0] >= start for places in found)
 
-    def entries(self, shift: int) -> list[NewLine]:
+    def entries(self, shift: int) -> list[Line]:
         """Return what the index takes, with the offset of each line shifted."""
         if not shift:
             return self._entries
-        return [(line[0], line[1] + shift, *line[2:]) for line in self._entries]
+        return [line._replace(offset=line.offset + shift) for line in self._entries]
 
 
 @attrs.frozen

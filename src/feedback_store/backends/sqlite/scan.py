@@ -9,11 +9,12 @@ from feedback_store.backends.sqlite.conditions import ORDERS, Where
 from feedback_store.backends.sqlite.database import Database
 from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.rows import Tests, entries_of
+from feedback_store.collecting import collector_paused
 from feedback_store.entry import FeedbackEntry
 from feedback_store.query import Order, Query
 from feedback_store.store import descending
 
-_PIECE = 256
+_PIECE = 1024
 """Rows that are in memory at a time."""
 
 
@@ -60,8 +61,11 @@ class Scan:
 
     def entries(self) -> Iterator[FeedbackEntry]:
         """Yield the entries."""
-        while piece := self._take():
-            yield from entries_of(piece)
+        while rows := self._take():  # all that was left, once it has settled
+            for start in range(0, len(rows), _PIECE):
+                with collector_paused():
+                    entries = list(entries_of(rows[start : start + _PIECE]))
+                yield from entries
 
     def _take(self) -> list[bytes]:
         """Return what was read, and read on."""

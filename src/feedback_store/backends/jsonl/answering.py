@@ -1,0 +1,193 @@
+"""Answers to queries, from what the index knows of each line.
+
+Time, rating, issues, source types and explanation are decided without reading a line; lines are
+read for entries that are to be shown, and where a query asks for more.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from functools import partial
+from itertools import compress, islice
+from typing import NamedTuple
+
+from feedback_store.backends.jsonl import scanning
+from feedback_store.backends.jsonl.hints import hint_of
+from feedback_store.backends.jsonl.scanning import Chosen, Snapshot
+from feedback_store.backends.jsonl.tally import Tally
+from feedback_store.backends.jsonl.traits import TraitTable
+from feedback_store.backends.jsonl.view import MANY_TRAITS, Columns, View
+from feedback_store.cursor import Cursor
+from feedback_store.entry import FeedbackEntry
+from feedback_store.operations import page_of
+from feedback_store.query import Order, Page, Query
+from feedback_store.stamps import stamp_of
+from feedback_store.stats import Stats
+from feedback_store.store import descending
+
+_NEVER, _FOREVER = -(2**63), 2**63 - 1
+
+
+def is_told(query: Query) -> bool:
+    """Say whether the index tells all that a query asks for."""
+    exact = (query.message_id, query.conversation_id, query.user_id, query.where)
+    return exact == (None, None, None, None) and not (query.text or query.match)
+
+
+def is_everything(query: Query) -> bool:
+    """Say whether a query asks for nothing."""
+    asked = (query.rating, query.since, query.until, query.has_explanation)
+    return is_told(query) and asked == (None,) * 4 and not (query.issues or query.source_types)
+
+
+class Slice(NamedTuple):
+    """Lines of a part that may match: a stretch of the file, and which lines of it.
+
+    Attributes:
+        part: the part.
+        start: the first line of the stretch.
+        mask: a byte for each line of it: 1 where it matches as far as the index tells.
+        first: no line is of an earlier stamp.
+        last: no line is of a later stamp.
+        in_order: whether the lines stand in the order of time.
+    """
+
+    part: Snapshot
+    start: int
+    mask: bytes
+    first: int
+    last: int
+    in_order: bool
+
+    def lines(self, low: int, high: int, *, backwards: bool) -> Iterator[int]:
+        """Yield those that match, from one stamp up to another, in the order of time."""
+        if self.last < low or self.first > high:
+            return iter(())
+        stamps, start, end = self.part.records.stamps, self.start, self.start + len(self.mask)
+        if self.in_order:
+            first = bisect_left(stamps, low, start, end) - start
+            last = bisect_right(stamps, high, start, end) - start
+            return _backwards(self, first, last) if backwards else _forwards(self, first, last)
+        lines = [i for i in compress(range(start, end), self.mask) if low <= stamps[i] <= high]
+        lines.sort(key=stamps.__getitem__)
+        return reversed(lines) if backwards else iter(lines)
+
+    def chosen(self, low: int, high: int) -> Chosen:
+        """Return them as scans take them."""
+        lines = partial(self.lines, low, high)
+        return Chosen(self.part, self.first, self.last, lines)
+
+
+def _forwards(some: Slice, first: int, last: int) -> Iterator[int]:
+    return compress(range(some.start + first, some.start + last), some.mask[first:last])
+
+
+def _backwards(some: Slice, first: int, last: int) -> Iterator[int]:
+    """Go from match to match: a page wants a few of the last."""
+    while (last := some.mask.rfind(1, first, last)) >= 0:
+        yield some.start + last
+
+
+class _Wanted:
+    """Which traits match a query."""
+
+    def __init__(self, query: Query, traits: TraitTable) -> None:
+        self._wanted = bytes(some.match(query) for some in traits.all)
+        few, many = self._wanted[:MANY_TRAITS], self._wanted[MANY_TRAITS:]
+        self._codes = few.ljust(MANY_TRAITS, b"\0") + bytes([1 in many])
+        self._codes_tell = len(set(many)) <= 1  # those with large numbers match all, or none
+
+    def mask(self, columns: Columns, start: int, end: int) -> bytes:
+        """Return a byte for each line of a stretch: 1 where its traits match."""
+        if self._codes_tell:
+            return bytes(columns.codes[start:end].translate(self._codes))
+        return bytes(map(self._wanted.__getitem__, columns.records.traits[start:end]))
+
+
+def _both(a: bytes, b: bytes) -> bytes:
+    """Return 1 where both have a 1: as one large number, which takes no step for each."""
+    both = int.from_bytes(a, "little") & int.from_bytes(b, "little")
+    return both.to_bytes(len(a), "little")
+
+
+class Asked:
+    """A query over all lines as they are now; made while nobody changes them, used at leisure.
+
+    Args:
+        view: the lines, up to date.
+        query: what is asked.
+    """
+
+    def __init__(self, view: View, query: Query) -> None:
+        self._query = query
+        self._traits = view.traits
+        self._since = None if query.since is None else stamp_of(query.since)
+        self._until = None if query.until is None else stamp_of(query.until)
+        asked = (query.rating, query.has_explanation) != (None, None)
+        asked = asked or bool(query.issues or query.source_types)
+        self._wanted = _Wanted(query, view.traits) if asked else None
+        self._parts = [columns.part for columns in view.columns]
+        slices = (self._slice(some) for some in view.columns if len(some))
+        self._slices = [some for some in slices if some is not None]
+
+    def _slice(self, columns: Columns) -> Slice | None:
+        """Return the lines of a part that match, None where all are of another time."""
+        since, until = self._since, self._until
+        early, late = since is not None and columns.first < since, False
+        if until is not None:
+            late = columns.last >= until
+        if (since is not None and columns.last < since) or (
+            until is not None and columns.first >= until
+        ):
+            return None
+        stamps, start, end = columns.records.stamps, 0, len(columns)
+        if columns.in_order:
+            start = bisect_left(stamps, since) if early and since is not None else 0
+            end = bisect_left(stamps, until) if late and until is not None else end
+            early = late = False
+        mask = bytes(columns.alive[start:end])
+        if self._wanted is not None:
+            mask = _both(mask, self._wanted.mask(columns, start, end))
+        if early or late:
+            low = columns.first if since is None else since
+            high = columns.last + 1 if until is None else until
+            mask = _both(mask, bytes(low <= stamp < high for stamp in islice(stamps, end)))
+        part = columns.snapshot()
+        return Slice(part, start, mask, columns.first, columns.last, columns.in_order)
+
+    def count(self) -> int:
+        """Return how many lines match, as far as the index tells."""
+        return sum(some.mask.count(1) for some in self._slices)
+
+    def stats(self) -> Stats:
+        """Return the numbers of those lines."""
+        tally = Tally(self._traits)
+        for some in self._slices:
+            tally.add_some(some.part.records, some.start, some.mask)
+        return tally.stats()
+
+    def is_doubtful(self) -> bool:
+        """Say whether a line was met since that is no longer what it was."""
+        return any(part.distrusted for part in self._parts)
+
+    def entries(self, low: int = _NEVER, high: int = _FOREVER) -> Iterator[FeedbackEntry]:
+        """Yield the entries of those lines by time, backwards where the query wants the newest.
+
+        Args:
+            low: the stamp of the first that is wanted.
+            high: the stamp of the last that is wanted.
+        """
+        chosen = [some.chosen(low, high) for some in self._slices]
+        backwards = descending(self._query)
+        return scanning.in_order(chosen, backwards=backwards, hint=hint_of(self._query))
+
+    def page(self, limit: int, after: Cursor | None, number: int) -> Page:
+        """Return a page of a query of which the index tells all, by time."""
+        if after is None:
+            entries = self.entries()
+        else:
+            here = stamp_of(after.timestamp)
+            ends = (here, _FOREVER) if after.order is Order.OLDEST else (_NEVER, here)
+            entries = filter(after.precedes, self.entries(*ends))
+        skipped = limit * (number - 1)
+        chosen = list(islice(entries, skipped, skipped + limit + 1))
+        return page_of(chosen, limit, self.count(), self._query.order)
