@@ -15,9 +15,12 @@ from feedback_store import (
     FeedbackEntry,
     InvalidEntryError,
     Metadata,
+    encode,
     rating_from_stars,
     rating_from_thumbs,
 )
+from feedback_store.entry import with_checked
+from feedback_store.frozen import FrozenDict
 from feedback_store.testing import entries
 
 NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
@@ -233,3 +236,24 @@ def test_thumbs_become_ratings() -> None:
     assert [1, 0] == [rating_from_thumbs(up) for up in (True, False)]
     with pytest.raises(InvalidEntryError):
         rating_from_thumbs(1)  # type: ignore[arg-type]  # what is tried
+
+
+@given(entry=entries(), other=entries())
+def test_a_copy_with_checked_values_is_the_evolved_one(
+    entry: FeedbackEntry, other: FeedbackEntry
+) -> None:
+    """It says the same, is as frozen, and encodes to the same line."""
+    values: dict[str, Any] = {"metadata": other.metadata, "updated_at": other.timestamp}
+    copied, evolved = with_checked(entry, **values), attrs.evolve(entry, **values)
+    assert evolved == copied
+    assert (hash(evolved), encode(evolved)) == (hash(copied), encode(copied))
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        copied.rating = 1  # type: ignore[misc]  # that is what is tried
+
+
+def test_only_what_was_checked_is_taken_as_it_is() -> None:
+    """A frozen dictionary of an entry is shared with the next; anybody else's is looked at."""
+    entry = make(extra={"channel": ["web"]})
+    assert entry.extra is attrs.evolve(entry, rating=1).extra
+    with pytest.raises(InvalidEntryError, match="not a number that JSON can say"):
+        make(extra=FrozenDict({"share": float("nan")}))

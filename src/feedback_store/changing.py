@@ -6,9 +6,15 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS, FeedbackEntry, Metadata
+from feedback_store.entry import (
+    OWN_KEYS,
+    OWN_METADATA_KEYS,
+    FeedbackEntry,
+    Metadata,
+    with_checked,
+)
 from feedback_store.errors import EntryNotFoundError, InvalidEntryError
-from feedback_store.frozen import FrozenDict
+from feedback_store.frozen import JsonDict
 from feedback_store.operations import FIXED, matching, same_content
 from feedback_store.query import Query
 from feedback_store.store import Change, Outcome, Store
@@ -55,7 +61,7 @@ def _rewrite(store: Store, id: str, change: Change) -> Written:
 def _replacing(old: FeedbackEntry, new: FeedbackEntry) -> FeedbackEntry:
     if same_content(old, new):
         return old
-    return attrs.evolve(new, timestamp=old.timestamp, updated_at=datetime.now(UTC))
+    return with_checked(new, timestamp=old.timestamp, updated_at=datetime.now(UTC))
 
 
 def update(
@@ -106,16 +112,18 @@ def changed(
         metadata = attrs.evolve(metadata, **told)
     if added := [issue for issue in dict.fromkeys(issues) if issue not in metadata.issues]:
         metadata = attrs.evolve(metadata, issues=(*metadata.issues, *added))
-    own = {name: value for name, value in fields.items() if name in OWN_KEYS}
+    own = {k: v for k, v in fields.items() if k in OWN_KEYS and k != "metadata"}
     if "extra" in fields:
         more = attrs.evolve(old, extra=fields["extra"]).extra
-        own["extra"] = FrozenDict({**old.extra, **more})
-    new = attrs.evolve(old, **{**own, "metadata": metadata})
+        own["extra"] = JsonDict({**old.extra, **more})
+    new = with_checked(old, metadata=metadata)
+    if own:
+        new = attrs.evolve(new, **own)
     if redact is not None:  # also where nothing else changes: so an older entry gets redacted
         new = redact(new)
     if new == old:
         return old
-    return new if "updated_at" in fields else attrs.evolve(new, updated_at=datetime.now(UTC))
+    return new if "updated_at" in fields else with_checked(new, updated_at=datetime.now(UTC))
 
 
 def delete_where(store: Store, query: Query, erase: Callable[[Sequence[str]], int]) -> int:

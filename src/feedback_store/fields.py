@@ -9,7 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from feedback_store.errors import InvalidEntryError
-from feedback_store.frozen import FrozenDict, check_text, freeze
+from feedback_store.frozen import JsonDict, check_text, freeze
 
 _NUMBERS = (int, float)
 _MAX_FLOAT = sys.float_info.max
@@ -127,7 +127,7 @@ def as_names(value: object, name: str) -> tuple[str, ...]:
     return tuple(as_text(item, name) for item in items)
 
 
-def as_mappings(value: object, name: str) -> tuple[FrozenDict, ...]:
+def as_mappings(value: object, name: str) -> tuple[JsonDict, ...]:
     """Return mappings as a tuple of frozen ones."""
     if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         msg = f"{name} must be a list of mappings, such as {name}=[{{'title': ..., 'type': ...}}]"
@@ -136,12 +136,14 @@ def as_mappings(value: object, name: str) -> tuple[FrozenDict, ...]:
     return tuple(as_mapping(item, f"{name}[{i}]") for i, item in enumerate(items))
 
 
-def as_mapping(value: object, name: str) -> FrozenDict:
-    """Return a frozen copy of a mapping of JSON values."""
+def as_mapping(value: object, name: str) -> JsonDict:
+    """Return a frozen copy of a mapping of JSON values; what is frozen already as it is."""
+    if value.__class__ is JsonDict:
+        return value
     if not isinstance(value, Mapping):
         msg = f"{name} must be a mapping, not a {type(value).__name__}"
         raise InvalidEntryError(msg)
-    frozen: FrozenDict = freeze(value, name)
+    frozen: JsonDict = freeze(value, name)
     return frozen
 
 
@@ -249,11 +251,11 @@ def issues(value: Iterable[str]) -> tuple[str, ...]:
     return as_names(value, "issues")
 
 
-def extra(value: Mapping[str, Any]) -> FrozenDict:
+def extra(value: Mapping[str, Any]) -> JsonDict:
     """Keep `extra`."""
     return as_mapping(value, "extra")
 
 
-def spelled(value: Mapping[str, Any]) -> FrozenDict:
+def spelled(value: Mapping[str, Any]) -> JsonDict:
     """Keep `spelled`."""
     return as_mapping(value, "spelled")

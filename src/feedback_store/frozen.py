@@ -73,7 +73,16 @@ class FrozenDict(dict[str, Any]):
         return self
 
 
-EMPTY = FrozenDict()
+class JsonDict(FrozenDict):
+    """A frozen dictionary whose values JSON can say, and which are frozen too: nobody need look.
+
+    Only `freeze` makes one, and the codec, from what a typed decoder has checked.
+    """
+
+    __slots__ = ()
+
+
+EMPTY = JsonDict()
 
 
 def same_json(a: object, b: object) -> bool:
@@ -147,7 +156,7 @@ def _freeze_number(value: float, where: str) -> int | float:
     return float(value)
 
 
-def _freeze_mapping(value: Mapping[Any, Any], where: str, depth: int) -> FrozenDict:
+def _freeze_mapping(value: Mapping[Any, Any], where: str, depth: int) -> JsonDict:
     frozen: dict[str, Any] = {}
     for key, item in value.items():
         if not isinstance(key, str):
@@ -155,7 +164,7 @@ def _freeze_mapping(value: Mapping[Any, Any], where: str, depth: int) -> FrozenD
             raise InvalidEntryError(msg)
         name = check_text(key, f"{where}: a key")
         frozen[name] = freeze(item, f"{where}.{name}", depth + 1)
-    return FrozenDict(frozen)
+    return JsonDict(frozen)
 
 
 def _freeze_items(value: Iterable[object], where: str, depth: int) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ from feedback_store.entry import (
 )
 from feedback_store.errors import InvalidEntryError
 from feedback_store.fields import aware_time
-from feedback_store.frozen import EMPTY, FrozenDict, freeze
+from feedback_store.frozen import EMPTY, JsonDict, freeze
 
 # An integer that no float comes near is left to the model's checks.
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
@@ -147,7 +147,7 @@ def _entry_of(wire: _Wire, naive_tz: tzinfo) -> FeedbackEntry | None:
     made.answer = wire.answer
     made.rating = wire.rating
     made.timestamp = time if time.tzinfo is UTC else aware_time(time, naive_tz, "timestamp")
-    made.sources = tuple([FrozenDict(source) for source in wire.sources])
+    made.sources = tuple([JsonDict(source) for source in wire.sources])
     made.metadata = _NO_METADATA if told is None else _plain_metadata(told)
     made.id = wire.id or wire.message_id
     made.user_id = wire.user_id
@@ -182,17 +182,17 @@ def _other_metadata(given: dict[str, Any]) -> Metadata:
     spelled = EMPTY
     if None in given.values() or given.get("issues") == []:
         nothing = {k: v for k, v in given.items() if v is None or v == []}
-        spelled = FrozenDict(
+        spelled = JsonDict(
             {k: v if v is None else () for k, v in nothing.items() if k not in extra}
         )
-    return _metadata_of(known, known.issues or (), FrozenDict(extra) if extra else EMPTY, spelled)
+    return _metadata_of(known, known.issues or (), JsonDict(extra) if extra else EMPTY, spelled)
 
 
 def _metadata_of(
     known: "_PlainMetadata | _WireMetadata",
     issues: tuple[str, ...],
-    extra: FrozenDict,
-    spelled: FrozenDict,
+    extra: JsonDict,
+    spelled: JsonDict,
 ) -> Metadata:
     made: Any = _new(_OpenMetadata)
     made.response_time = known.response_time
