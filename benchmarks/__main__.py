@@ -1,18 +1,22 @@
-"""The command: ``python -m benchmarks [growth | million] [--quick] [--write]``."""
+"""The command: ``python -m benchmarks [growth | sizes] [--quick] [--write]``."""
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import attrs
 
 from benchmarks import page
 from benchmarks.crew import ROOT
 from benchmarks.entries import DataSet
 from benchmarks.growth import GrowthScale, measure_growth
 from benchmarks.machine import facts, sync_seconds
-from benchmarks.results import choice, comparison, ours
-from benchmarks.rows import DECIDING, READING, chosen, measure, of_ours
-from benchmarks.subjects import OURS
+from benchmarks.plot import draw
+from benchmarks.results import Measurement, by_size, choice, comparison
+from benchmarks.rows import DECIDING, chosen, measure, sized
+from benchmarks.subjects import CACHED, OURS
 from benchmarks.suite import Bench, Scale
 
 
@@ -21,10 +25,10 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("comparison", "growth", "million"),
+        choices=("comparison", "growth", "sizes"),
         default="comparison",
-        help="stores beside each other (the default), a small store beside a large one, or what "
-        "is read from a million entries",
+        help="stores beside each other (the default), a small store beside a large one, or ours "
+        "at three sizes, up to a million entries",
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="less of everything, in two minutes")
@@ -42,7 +46,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _scale(options: argparse.Namespace) -> Scale:
-    large = options.what == "million"
+    large = options.what == "sizes"
     pace = (1_000_000 if large else 100_000, 3, 4_000, 1.0)
     if options.quick:
         pace = (100_000 if large else 10_000, 3, 1_000, 0.3)
@@ -76,12 +80,22 @@ def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> dict[str, str]
     }
 
 
-def _read_million(folder: Path, scale: Scale) -> dict[str, str]:
-    bench, before = Bench(folder, scale), sync_seconds(folder)
-    bench.build(OURS, written=False)
-    measured = measure(bench, of_ours(READING))
+def _size_up(folder: Path, scale: Scale, *, write: bool) -> dict[str, str]:
+    """Measure ours at a hundredth, a tenth and the whole of a size; draw it where it is wanted."""
+    before, largest = sync_seconds(folder), scale.data
+    smaller = [DataSet(largest.size // k, min(3, largest.months)) for k in (100, 10)]
+    measured: dict[int, list[Measurement]] = {}
+    for data in (*smaller, largest):
+        bench = Bench(folder / str(data.size), attrs.evolve(scale, data=data))
+        bench.build((*OURS, CACHED))
+        measured[data.size] = measure(bench, sized())
+        shutil.rmtree(folder / str(data.size))
+    if write:
+        draw(measured, page.PICTURE)
     told = facts(before, sync_seconds(folder))
-    return {"million": f"{ours(measured)}\n\n{_note(scale)}. Measured with {told}"}
+    note = f"{scale.rounds} round(s); median (smallest to largest)"
+    spread = f"Spread over 3 months, the largest over {largest.months}"
+    return {"sizes": f"{by_size(measured)}\n\n{spread}; {note}. Measured with {told}"}
 
 
 def _setting(scale: Scale) -> str:
@@ -108,8 +122,8 @@ def _measured(options: argparse.Namespace, folder: Path) -> dict[str, str]:
     """Return the sections of the docs that were measured, by their names."""
     if options.what == "growth":
         return _grow(folder, _growth_scale(options))
-    if options.what == "million":
-        return _read_million(folder, _scale(options))
+    if options.what == "sizes":
+        return _size_up(folder, _scale(options), write=options.write)
     return _compare(folder, _scale(options), options.only)
 
 

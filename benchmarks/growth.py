@@ -102,16 +102,10 @@ _OPERATIONS: dict[str, Callable[[_Store, int], list[float]]] = {
     "get after a durable add here": _Store.read_own,
     "get after another process's add": _Store.read_foreign,
     "get, cold: open and answer": _Store.cold_get,
-}
-_QUESTIONS: dict[str, Callable[[_Store, int], list[float]]] = {
     "filtered page and total, warm": _Store.page,
     "statistics, warm": _Store.stats,
     "page and statistics after a durable add": _Store.admin,
 }
-"""What `JsonlStore` answers by reading the entries: there it grows with them."""
-
-_MEASURED = {"jsonl": _OPERATIONS, "sqlitestore": _OPERATIONS | _QUESTIONS}
-
 _Blocks = dict[int, list[list[float]]]
 
 
@@ -133,7 +127,7 @@ def _rows(name: str, folder: Path, scale: GrowthScale) -> list[list[str]]:
     with ExitStack() as stack:
         stores = [_Store(name, folder / str(size), size, stack) for size in scale.sizes]
         print(f"built both stores: {TITLES[name]}", file=sys.stderr)
-        for title, work in _MEASURED[name].items():
+        for title, work in _OPERATIONS.items():
             rows.append([TITLES[name], *_row(title, _blocks(stores, work, scale))])
             print(f"measured: {title}", file=sys.stderr)
     return rows

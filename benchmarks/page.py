@@ -8,9 +8,11 @@ PAGES = {
     "comparison": _SPEED,
     "choice": _DOCS / "how-to" / "choose-where-it-lives.md",
     "growth": _SPEED,
-    "million": _SPEED,
+    "sizes": _SPEED,
 }
 """The page that each section is on."""
+PICTURE = _SPEED.with_name("sizes.svg")
+"""What that page shows of the sizes."""
 
 
 def write(section: str, text: str, page: Path | None = None) -> None:

@@ -1,6 +1,6 @@
 """Measured values side by side: medians, their spread, and ratios, as Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 import attrs
@@ -66,7 +66,7 @@ class Measurement:
 
     def cells(self, names: Sequence[str], pairs: Sequence[tuple[str, str | None]]) -> list[str]:
         """Return a row: what subjects reached, and how pairs of them compare."""
-        shown = [self._shown(name) for name in names]
+        shown = [self.shown(name) for name in names]
         return [self.title, self.unit.name, *shown, *(self.ratio(*pair) for pair in pairs)]
 
     def in_short(self, name: str) -> str:
@@ -74,7 +74,8 @@ class Measurement:
         shown = self.unit.show(median(self.values[name]))
         return f"{shown}{'' if self.unit.name.startswith('/') else ' '}{self.unit.name}"
 
-    def _shown(self, name: str) -> str:
+    def shown(self, name: str) -> str:
+        """Return the median of a subject, and how far its rounds went."""
         if not (values := self.values.get(name)):
             return ""
         show = self.unit.show
@@ -103,11 +104,15 @@ def comparison(measurements: Sequence[Measurement]) -> str:
     return table(["operation", "unit", *titles, *ratios], rows, text_columns=2)
 
 
-def ours(measurements: Sequence[Measurement]) -> str:
-    """Return the table of our stores alone."""
-    titles = [TITLES[name] for name in OURS]
-    rows = [m.cells(OURS, [_SECOND_TO_FIRST]) for m in measurements]
-    return table(["operation", "unit", *titles, _RATIO_OF_OURS], rows, text_columns=2)
+def by_size(measured: Mapping[int, Sequence[Measurement]]) -> str:
+    """Return the table of measurements at several sizes, one row for each subject of each."""
+    header = ["operation", "unit", "store", *(f"{size:,} entries" for size in measured)]
+    rows = [
+        [same[0].title, same[0].unit.name, TITLES[name], *(m.shown(name) for m in same)]
+        for same in zip(*measured.values(), strict=True)
+        for name in same[0].values
+    ]
+    return table(header, rows, text_columns=3)
 
 
 def choice(measurements: Sequence[Measurement]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from benchmarks.results import BYTES, MEGABYTES, MILLISECONDS, PER_SECOND, Measurement, Unit
-from benchmarks.subjects import NAMES, OURS, PEERS
+from benchmarks.subjects import CACHED, NAMES, OURS, PEERS
 from benchmarks.suite import Bench
 
 _STORES = PEERS + OURS
@@ -101,25 +101,40 @@ DECIDING = (
 )
 """What somebody looks at who chooses between our stores."""
 
-READING = (
+SIZED = (
+    "durable add, 1 thread",
+    "durable update",
     "get, warm",
     "get, cold: open and answer",
-    "scan, keep nothing",
+    "load all",
     "scan: peak memory",
-    "count, cold",
     "filtered page and total, warm",
     "filtered page and total, cold",
+    "filtered page: peak memory",
     "statistics, warm",
     "statistics, cold",
+    "page and statistics after a durable add",
     "text search, page of 50",
     "bytes per entry on disk",
 )
-"""What is measured in a large store, which is only read."""
+"""What is measured in stores of several sizes."""
+
+REMEMBERED = ("filtered page and total, warm", "statistics, warm")
+"""Of those, what a cache answers."""
 
 
-def of_ours(titles: Sequence[str]) -> list[Row]:
-    """Return rows by their titles, for our stores alone."""
-    return [attrs.evolve(row, names=OURS) for row in ROWS if row.title in titles]
+def sized() -> list[Row]:
+    """Return the rows for stores of several sizes: of our stores alone."""
+    return [
+        attrs.evolve(row, names=(*OURS, CACHED) if row.title in REMEMBERED else OURS)
+        for row in (*ROWS, _PEAK)
+        if row.title in SIZED
+    ]
+
+
+_PEAK = Row(
+    "filtered page: peak memory", MEGABYTES, lambda b, name: b.once(name, "page", "peak_bytes")
+)
 
 
 def chosen(words: Sequence[str]) -> list[Row]:

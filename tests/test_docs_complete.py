@@ -19,6 +19,7 @@ from feedback_store.backends.jsonl import JsonlStore, checking
 from feedback_store.backends.memory import MemoryStore
 from feedback_store.backends.sqlite import SqliteStore
 from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS
+from feedback_store.layers import CachedStore
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -80,8 +81,9 @@ def test_every_option_is_documented() -> None:
     text = page("reference/urls-and-options.md")
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     folder = set(inspect.signature(opening._open_folder).parameters) - {"path", "options"}
-    shipped = (JsonlStore, MemoryStore, SqliteStore)
-    assert folder.union(*map(options_of, shipped)) == rows
+    cache = {name for name in inspect.signature(opening.open_store).parameters if "cache" in name}
+    shipped = (JsonlStore, MemoryStore, SqliteStore, CachedStore)
+    assert folder.union(cache, *map(options_of, shipped)) == rows
 
 
 def test_every_default_is_documented() -> None:
@@ -95,8 +97,12 @@ def test_every_default_is_documented() -> None:
         "durability": '`"sync"`',
         "journal_mode": '`"auto"`',
         "max_entry_bytes": "1,048,576",
+        "revalidate": '`"always"`',
+        "max_entries": "10,000",
+        "max_bytes": "67,108,864",
+        "timer": "`time.monotonic`",
     }
-    for store in (JsonlStore, SqliteStore):
+    for store in (JsonlStore, SqliteStore, CachedStore):
         for name, parameter in inspect.signature(store).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 assert spelled.get(name, str(parameter.default)) == told[name], name

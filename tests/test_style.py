@@ -25,6 +25,7 @@ MAX_FUNCTION_LINES = 50
 
 # The one home of each library: a module, or a package with all that is in it.
 HOMES = {
+    "anyio": "aio",
     "apscheduler": "snapshot/schedule",
     "cachetools": "layers/cache",
     "cattrs": "codec",
@@ -39,6 +40,7 @@ HOMES = {
     "pytest": "testing",
     "rich": "cli",
     "sqlite3": "backends/sqlite",
+    "trio": "aio",
 }
 
 # What a suppression must look like once its codes are taken away: some words that say why.

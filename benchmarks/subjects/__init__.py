@@ -9,6 +9,8 @@ NAMES = ("limit", "naive", "sqlite", "jsonl", "sqlitestore")
 
 PEERS = ("naive", "sqlite")
 OURS = ("jsonl", "sqlitestore")
+CACHED = "cached"
+"""Ours with a layer around it, which only some rows ask."""
 
 TITLES = {
     "limit": "limit",
@@ -16,6 +18,7 @@ TITLES = {
     "sqlite": "sqlite3, tuned",
     "jsonl": "JsonlStore",
     "sqlitestore": "SqliteStore",
+    CACHED: "JsonlStore behind CachedStore",
 }
 
 

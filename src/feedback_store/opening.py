@@ -7,12 +7,16 @@ its name is the scheme, its object a function ``(url, **options) -> Store``.
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from feedback_store.errors import UnknownBackendError
 from feedback_store.facade import FeedbackStore
+from feedback_store.redaction import Redact
 from feedback_store.store import Store
+
+if TYPE_CHECKING:
+    from feedback_store.aio import AsyncFeedbackStore
 
 ENTRY_POINT_GROUP = "feedback_store.backends"
 """Where packages register backends of their own."""
@@ -20,7 +24,14 @@ ENTRY_POINT_GROUP = "feedback_store.backends"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
-def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStore:  # noqa: ANN401  # every backend has its own
+def open_store(
+    location: str | os.PathLike[str],
+    *,
+    redact: Redact | None = None,
+    cache_ttl_s: float | None = None,
+    cache_revalidate: Literal["always", "ttl", "never"] = "always",
+    **options: Any,  # noqa: ANN401  # every backend has its own
+) -> FeedbackStore:
     """Open the store at a location; it is made at the first write if it is not there.
 
     Args:
@@ -28,20 +39,58 @@ def open_store(location: str | os.PathLike[str], **options: Any) -> FeedbackStor
             ``jsonl:////absolute/folder``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
             ``sqlite://`` or ``mem://`` (in memory, for tests), or the scheme of an installed
             backend.
+        redact: what every entry goes through before it is written: see `FeedbackStore`.
+        cache_ttl_s: remember answers, by a `feedback_store.layers.CachedStore` around the store,
+            and for how long, in seconds, where nothing else says that they still hold; unless
+            given, nothing is remembered.
+        cache_revalidate: when to ask whether remembered answers still hold: see `CachedStore`.
         **options: what the backend takes: see the class of the store. A folder of month files
             also takes ``beside_older_writer=True``, while an older service still writes there.
 
     Raises:
         UnknownBackendError: no backend is known for the scheme.
         MissingExtraError: the backend needs a package that is not installed.
+        ValueError: a value that an option cannot have.
     """
+    if cache_ttl_s is not None and not cache_ttl_s > 0:
+        msg = f"cache_ttl_s must be more than 0 seconds, or None for no cache, not {cache_ttl_s!r}"
+        raise ValueError(msg)
+    store = _open(location, options)
+    if cache_ttl_s is None:
+        return FeedbackStore(store, redact=redact)
+    from feedback_store.layers import CachedStore  # noqa: PLC0415  # only what is used
+
+    cached = CachedStore(store, ttl_s=cache_ttl_s, revalidate=cache_revalidate)
+    return FeedbackStore(cached, redact=redact)
+
+
+def _open(location: str | os.PathLike[str], options: dict[str, Any]) -> Store:
     text = os.fspath(location)
     if not text:
         msg = "the location is empty; give a folder, such as 'data/feedback', or a URL"
         raise UnknownBackendError(msg)
     if not isinstance(location, str) or not (found := _SCHEME.match(text)):
-        return FeedbackStore(_open_folder(text, **options))
-    return FeedbackStore(_opener(found[0][:-1].lower())(text, **options))
+        return _open_folder(text, **options)
+    return _opener(found[0][:-1].lower())(text, **options)
+
+
+def open_async_store(
+    location: str | os.PathLike[str], *, max_threads: int = 8, **options: Any  # noqa: ANN401  # as above
+) -> "AsyncFeedbackStore":  # fmt: skip
+    """Open the store at a location, for asynchronous code. This itself is not awaited.
+
+    Args:
+        location: as for `open_store`.
+        max_threads: how many calls may run at the same time, ``add`` apart.
+        **options: as for `open_store`.
+
+    Raises:
+        UnknownBackendError: no backend is known for the scheme.
+        MissingExtraError: the extra ``async`` is not installed, or what the backend needs.
+    """
+    from feedback_store.aio import AsyncFeedbackStore  # noqa: PLC0415  # anyio may be absent
+
+    return AsyncFeedbackStore(open_store(location, **options), max_threads=max_threads)
 
 
 def _open_folder(path: str, *, beside_older_writer: bool = False, **options: Any) -> Store:  # noqa: ANN401  # as above
