@@ -94,6 +94,7 @@ DECIDING = (
     "get, warm",
     "scan, keep nothing",
     "filtered page and total, warm",
+    "filtered page and total, cold",
     "statistics, warm",
     "page and statistics after a durable add",
     "text search, page of 50",

@@ -138,7 +138,7 @@ def as_mappings(value: object, name: str) -> tuple[JsonDict, ...]:
 
 def as_mapping(value: object, name: str) -> JsonDict:
     """Return a frozen copy of a mapping of JSON values; what is frozen already as it is."""
-    if value.__class__ is JsonDict:
+    if type(value) is JsonDict:
         return value
     if not isinstance(value, Mapping):
         msg = f"{name} must be a mapping, not a {type(value).__name__}"

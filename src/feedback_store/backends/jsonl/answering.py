@@ -4,6 +4,7 @@ Time, rating, issues, source types and explanation are decided without reading a
 read for entries that are to be shown, and where a query asks for more.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from functools import partial
@@ -40,51 +41,39 @@ def is_everything(query: Query) -> bool:
 
 
 class Slice(NamedTuple):
-    """Lines of a part that may match: a stretch of the file, and which lines of it.
+    """Lines of a part that may match, in the order of time.
 
     Attributes:
         part: the part.
-        start: the first line of the stretch.
-        mask: a byte for each line of it: 1 where it matches as far as the index tells.
-        first: no line is of an earlier stamp.
-        last: no line is of a later stamp.
-        in_order: whether the lines stand in the order of time.
+        lines: which lines.
+        mask: a byte for each of them: 1 where it matches as far as the index tells.
     """
 
     part: Snapshot
-    start: int
+    lines: "array[int]"
     mask: bytes
-    first: int
-    last: int
-    in_order: bool
 
-    def lines(self, low: int, high: int, *, backwards: bool) -> Iterator[int]:
-        """Yield those that match, from one stamp up to another, in the order of time."""
-        if self.last < low or self.first > high:
-            return iter(())
-        stamps, start, end = self.part.records.stamps, self.start, self.start + len(self.mask)
-        if self.in_order:
-            first = bisect_left(stamps, low, start, end) - start
-            last = bisect_right(stamps, high, start, end) - start
-            return _backwards(self, first, last) if backwards else _forwards(self, first, last)
-        lines = [i for i in compress(range(start, end), self.mask) if low <= stamps[i] <= high]
-        lines.sort(key=stamps.__getitem__)
-        return reversed(lines) if backwards else iter(lines)
+    def between(self, low: int, high: int, *, backwards: bool) -> Iterator[int]:
+        """Yield those that match, from one stamp up to another."""
+        stamp_at = self.part.records.stamps.__getitem__
+        first = bisect_left(self.lines, low, key=stamp_at)
+        last = bisect_right(self.lines, high, first, key=stamp_at)
+        if not backwards:
+            yield from compress(self.lines[first:last], self.mask[first:last])
+            return
+        # From match to match: a page wants a few of the last.
+        while (last := self.mask.rfind(1, first, last)) >= 0:
+            yield self.lines[last]
+
+    def matching(self) -> list[int]:
+        """Return all that match."""
+        return list(compress(self.lines, self.mask))
 
     def chosen(self, low: int, high: int) -> Chosen:
         """Return them as scans take them."""
-        lines = partial(self.lines, low, high)
-        return Chosen(self.part, self.first, self.last, lines)
-
-
-def _forwards(some: Slice, first: int, last: int) -> Iterator[int]:
-    return compress(range(some.start + first, some.start + last), some.mask[first:last])
-
-
-def _backwards(some: Slice, first: int, last: int) -> Iterator[int]:
-    """Go from match to match: a page wants a few of the last."""
-    while (last := some.mask.rfind(1, first, last)) >= 0:
-        yield some.start + last
+        stamps = self.part.records.stamps
+        ends = stamps[self.lines[0]], stamps[self.lines[-1]]
+        return Chosen(self.part, *ends, partial(self.between, low, high))
 
 
 class _Wanted:
@@ -97,10 +86,12 @@ class _Wanted:
         self._codes_tell = len(set(many)) <= 1  # those with large numbers match all, or none
 
     def mask(self, columns: Columns, start: int, end: int) -> bytes:
-        """Return a byte for each line of a stretch: 1 where its traits match."""
+        """Return a byte for each line of a stretch of time: 1 where its traits match."""
         if self._codes_tell:
             return bytes(columns.codes[start:end].translate(self._codes))
-        return bytes(map(self._wanted.__getitem__, columns.records.traits[start:end]))
+        number_of = columns.records.traits.__getitem__
+        numbers = map(number_of, columns.lines[start:end])
+        return bytes(map(self._wanted.__getitem__, numbers))
 
 
 def _both(a: bytes, b: bytes) -> bytes:
@@ -126,33 +117,20 @@ class Asked:
         asked = asked or bool(query.issues or query.source_types)
         self._wanted = _Wanted(query, view.traits) if asked else None
         self._parts = [columns.part for columns in view.columns]
-        slices = (self._slice(some) for some in view.columns if len(some))
+        slices = map(self._slice, view.columns)
         self._slices = [some for some in slices if some is not None]
 
     def _slice(self, columns: Columns) -> Slice | None:
         """Return the lines of a part that match, None where all are of another time."""
-        since, until = self._since, self._until
-        early, late = since is not None and columns.first < since, False
-        if until is not None:
-            late = columns.last >= until
-        if (since is not None and columns.last < since) or (
-            until is not None and columns.first >= until
-        ):
+        times = columns.times
+        start = 0 if self._since is None else bisect_left(times, self._since)
+        end = len(times) if self._until is None else bisect_left(times, self._until)
+        if start >= end:
             return None
-        stamps, start, end = columns.records.stamps, 0, len(columns)
-        if columns.in_order:
-            start = bisect_left(stamps, since) if early and since is not None else 0
-            end = bisect_left(stamps, until) if late and until is not None else end
-            early = late = False
         mask = bytes(columns.alive[start:end])
         if self._wanted is not None:
             mask = _both(mask, self._wanted.mask(columns, start, end))
-        if early or late:
-            low = columns.first if since is None else since
-            high = columns.last + 1 if until is None else until
-            mask = _both(mask, bytes(low <= stamp < high for stamp in islice(stamps, end)))
-        part = columns.snapshot()
-        return Slice(part, start, mask, columns.first, columns.last, columns.in_order)
+        return Slice(columns.snapshot(), columns.lines[start:end], mask)
 
     def count(self) -> int:
         """Return how many lines match, as far as the index tells."""
@@ -160,10 +138,13 @@ class Asked:
 
     def stats(self) -> Stats:
         """Return the numbers of those lines."""
-        tally = Tally(self._traits)
+        tally, ends = Tally(self._traits), list[int]()
         for some in self._slices:
-            tally.add_some(some.part.records, some.start, some.mask)
-        return tally.stats()
+            if lines := some.matching():
+                stamps = some.part.records.stamps
+                ends += [stamps[lines[0]], stamps[lines[-1]]]
+                tally.add_some(some.part.records, lines)
+        return tally.stats(min(ends, default=None), max(ends, default=None))
 
     def is_doubtful(self) -> bool:
         """Say whether a line was met since that is no longer what it was."""

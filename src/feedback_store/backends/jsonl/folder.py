@@ -1,10 +1,10 @@
 """The folder of a store, as one process knows it: all of its parts, kept up to date cheaply.
 
-Each look costs one status call for every month and one for the folder; bytes are read only where
-a file grew. A file that was replaced shows by its inode, which cannot come back while the old file
-is open here. A file that was cut back (a failed write) shows by the folder's time, which whoever
-cuts sets to now; after any change of that time, every part proves that the bytes read last still
-stand where they stood.
+Each look costs a call for every month, which asks for its size, and one for the folder; bytes are
+read only where a file grew. A file that was replaced shows by its inode, which cannot come back
+while the old file is open here. A file that was cut back (a failed write) shows by the folder's
+time, which whoever cuts sets to now; after any change of that time, every part proves that the
+bytes read last still stand where they stood.
 """
 
 import os
@@ -12,6 +12,7 @@ import secrets
 import time
 from datetime import tzinfo
 
+from feedback_store.backends.jsonl.index import Listed
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading
 from feedback_store.backends.jsonl.naming import MonthName, parse_name
@@ -67,10 +68,26 @@ class Folder:
         before the next one can append.
         """
         try:
-            self._look()
+            if not self._is_as_it_was():
+                self._look()
         except BaseException:
             self.forget_all()  # an interrupt may have come between two halves of a change
             raise
+
+    def _is_as_it_was(self) -> bool:
+        """Say whether nothing came: no file has grown, and then no file has come, gone or changed.
+
+        This asks open files for their sizes, which takes a fifth of asking for paths: with a file
+        for each month of some years, that is most of what a question costs. A file that was put in
+        another's place has changed the folder's time.
+        """
+        if self._seen is None:
+            return False
+        for part in self._order:
+            if part.distrusted or (part.name.plain and part.file.size() != part.status.size_bytes):
+                return False
+        status = self._disk.status(self.path)
+        return status is not None and (status.inode, status.modified_ns) == self._seen
 
     def _look(self) -> None:
         listed = None
@@ -100,8 +117,11 @@ class Folder:
         for part in self._order[:]:
             if not self._still_stands(part):
                 self.forget(part.name)
-        for name in sorted(names - self._parts.keys()):
-            self.open(name)
+        if new := names - self._parts.keys():
+            runs = self._disk.list(self.index_path)
+            for name in sorted(new):
+                self._open(name, runs)
+            self._sort()
 
     def _still_stands(self, part: Part) -> bool:
         if part.name.plain:
@@ -126,6 +146,11 @@ class Folder:
 
     def open(self, name: MonthName) -> Part | None:
         """Open a file that has come, and read what its index does not know of it."""
+        part = self._open(name, None)
+        self._sort()
+        return part
+
+    def _open(self, name: MonthName, runs: Listed) -> Part | None:
         path = os.path.join(self.path, name.name)
         try:
             file = self._disk.open(path) if name.plain else open_sealed(self._disk, path)
@@ -133,9 +158,8 @@ class Folder:
             return None  # gone again: the next look will tell
         reading = Reading(self._naive_tz, name.first_instant, self.traits)
         part = Part(self._layout, name, path, file, reading)
-        part.load()
+        part.load(runs)
         self._parts[name] = part
-        self._sort()
         return part
 
     def adopt(self, part: Part) -> None:

@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 from weakref import WeakMethod
 
@@ -32,6 +32,9 @@ _FAN_IN = 4
 
 Identify: TypeAlias = Callable[[int], bytes | None]
 """Gives the identity of a data file up to a byte, or None when it is shorter than that."""
+
+Listed: TypeAlias = Sequence[str] | None
+"""The files of the index as they were listed for several data files at once; None: list them."""
 
 Settle: TypeAlias = Callable[[], None]
 """A method that makes all lines that are known durable, or raises `OSError`: no run may outlive its
@@ -153,9 +156,9 @@ class Index:
         self._runs, self._tail, self.end = [], Tail(), 0
         self.discards += 1
 
-    def load(self, identify: Identify) -> None:
+    def load(self, identify: Identify, names: Listed = None) -> None:
         """Take the runs on disk that belong to the data file as it is."""
-        self._adopt(identify)
+        self._adopt(identify, names=names)
         self.end = self.runs_end
 
     def flush(self, identify: Identify, lines: int = FLUSH_LINES) -> None:
@@ -230,24 +233,26 @@ class Index:
     def _path(self, start: int, end: int) -> str:
         return os.path.join(self._folder, f"{self._name}.{start}-{end}{SUFFIX}")
 
-    def _adopt(self, identify: Identify, limit: int = sys.maxsize) -> bool:
+    def _adopt(self, identify: Identify, limit: int = sys.maxsize, *, names: Listed = None) -> bool:
         """Take runs from disk that continue ours, the longest first; say whether there were."""
         found: list[Run] = []
         start = self.runs_end
-        while (run := self._next(start, identify, limit)) is not None:
+        while (run := self._next(start, identify, limit, names)) is not None:
             found.append(run)
             start = run.stretch.end
         self._runs += found  # all at once: where a call fails, nothing was taken
         return bool(found)
 
-    def _next(self, start: int, identify: Identify, limit: int) -> Run | None:
-        for end in self._ends(start):
+    def _next(self, start: int, identify: Identify, limit: int, names: Listed) -> Run | None:
+        for end in self._ends(start, names):
             if not start < end <= limit:
                 continue  # an empty one would be taken again and again
             path = self._path(start, end)
             try:
                 run = parse_run(self._disk.open(path).map())
             except OSError:
+                if names is not None:  # they are of a moment ago
+                    return self._next(start, identify, limit, None)
                 continue  # merged away meanwhile, or not ours to read: it can be made again
             if run is None or run.stretch[1:4] != (self._reading, start, end):
                 continue
@@ -255,10 +260,11 @@ class Index:
                 return run
         return None
 
-    def _ends(self, start: int) -> list[int]:
+    def _ends(self, start: int, names: Listed) -> list[int]:
         """Return where the runs on disk that begin at ``start`` end, the longest first."""
         prefix = f"{self._name}.{start}-"
-        names = self._disk.list(self._folder)
+        if names is None:
+            names = self._disk.list(self._folder)
         ends = (n[len(prefix) :].removesuffix(SUFFIX) for n in names if n.startswith(prefix))
         return sorted((int(end) for end in ends if end.isdecimal()), reverse=True)
 

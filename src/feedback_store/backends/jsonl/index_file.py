@@ -88,6 +88,7 @@ class Run:
         self._body = body
         self._checksums = checksums.cast("I")
         self._proven = bytearray(len(self._checksums))
+        self._to_prove = True  # some block of the sorted hashes
         self._sorted = body[: 8 * n].cast("Q")
         self._hashes = body[8 * n : 16 * n].cast("Q")
         self._stamps = body[16 * n : 24 * n].cast("q")
@@ -99,7 +100,9 @@ class Run:
         """Return where the lines with that hash begin among the sorted ones, -1 for none."""
         first = bisect_left(self._sorted, hashed)
         # What was compared on both sides of the place proves it, once these two are proven.
-        self._prove(8 * max(first - 1, 0), 8 * min(first + 1, self.count))
+        if self._to_prove:
+            self._prove(8 * max(first - 1, 0), 8 * min(first + 1, self.count))
+            self._to_prove = 0 in self._proven[: -(-8 * self.count // _BLOCK_BYTES)]
         return first if first < self.count and self._sorted[first] == hashed else -1
 
     def find(self, hashed: int, first: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.doubts import sync_undoubted
-from feedback_store.backends.jsonl.index import Index
+from feedback_store.backends.jsonl.index import Index, Listed
 from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading, between_nuls
@@ -76,9 +76,9 @@ class Part:
         file = self.writer or self.file
         sync_undoubted(self._layout, self.name.name, self.gate, file, self.known_end)
 
-    def load(self) -> None:
+    def load(self, names: Listed = None) -> None:
         """Take what the index on disk knows, and read the rest."""
-        self.index.load(self.identify)
+        self.index.load(self.identify, names)
         if self.name.plain:
             self._known_bytes = self._before(self.index.end)
             self.catch_up(self.status.size_bytes)

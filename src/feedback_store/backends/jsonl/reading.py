@@ -43,9 +43,9 @@ def page(
     for _ in range(_TRIES):
         asked = ask(query)
         found = asked.page(limit, after, number or 1)
-        if not asked.is_doubtful():
-            break  # else a line was changed in place since: the count held it
-    return found
+        if not asked.is_doubtful():  # else a line was changed in place since: the count held it
+            return found
+    return ask(query).page(limit, after, number or 1)
 
 
 def worded_scan(path: str, entries: Iterator[FeedbackEntry]) -> Iterator[FeedbackEntry]:

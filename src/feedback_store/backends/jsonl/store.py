@@ -187,7 +187,7 @@ class JsonlStore:
             return self._rewriter.compact()
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
-        """See `Store.scan`. Memory does not grow with the entries, but for 40 bytes each."""
+        """See `Store.scan`. Memory does not grow with the entries, but for 50 bytes each."""
         with worded(self.path):
             entries = self._ask(query).entries()
         return reading.worded_scan(self.path, entries)

@@ -2,7 +2,7 @@
 
 A question about many entries (a page, a number, a scan) must not read the months for it, nor look
 at each line anew. So a process that is asked keeps the index's arrays, which of the lines still
-count, and the sum of those; 40 bytes a line. What is written is taken in line by line: the next
+count, and the sum of those; 50 bytes a line. What is written is taken in line by line: the next
 question costs what was written since the last one.
 
 Contract: after `refresh`, a line is alive exactly when no later line is of the same id. Later is:
@@ -11,9 +11,10 @@ in a later part, or further on in the same one.
 
 import operator
 import weakref
-from bisect import bisect_left
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import compress, islice, pairwise
+from itertools import compress, islice
 from typing import Self
 
 from feedback_store.backends.jsonl.part import Part
@@ -31,19 +32,18 @@ _MANY = 4096
 
 
 class Columns:
-    """The lines of one part.
+    """The lines of one part, in the order of time; those of one time in the order of the file.
 
     The part is referred to weakly: once the store has dropped it, its file is closed, whoever still
     remembers its lines.
 
     Attributes:
         key: tells the part from others that are there with it.
-        records: its good lines; they are only added to.
-        alive: a byte for each of them: 1 while it counts, 0 once it is superseded.
-        codes: a byte for each of them: the number of its traits, `MANY_TRAITS` where it is larger.
-        first: no line is of an earlier stamp.
-        last: no line is of a later stamp.
-        in_order: whether the lines stand in the order of time.
+        records: its good lines, in the order of the file; they are only added to.
+        times: their stamps, in order.
+        lines: for each time, which line it is.
+        alive: for each time, 1 while the line counts, 0 once it is superseded.
+        codes: for each time, the number of the line's traits, `MANY_TRAITS` where it is larger.
     """
 
     def __init__(self, part: Part) -> None:
@@ -51,10 +51,10 @@ class Columns:
         self._part = weakref.ref(part)
         self._discards = part.index.discards
         self.records = Records()
+        self.times = array("q")
+        self.lines = array("I")
         self.alive = bytearray()
         self.codes = bytearray()
-        self.first = self.last = 0
-        self.in_order = True
 
     @property
     def part(self) -> Part:
@@ -77,27 +77,52 @@ class Columns:
         new = self.part.records(before)
         if self.part.index.discards != self._discards:
             return False
-        if len(new):
-            self.records.extend(new)
-            self.alive.extend(b"\1" * len(new))
-            self.codes.extend(min(number, MANY_TRAITS) for number in new.traits)
-            ends = min(new.stamps), max(new.stamps)
-            self.first = min(self.first, ends[0]) if before else ends[0]
-            self.last = max(self.last, ends[1]) if before else ends[1]
-            later = islice(self.records.stamps, max(before - 1, 0), None)
-            self.in_order = self.in_order and all(a <= b for a, b in pairwise(later))
+        self.records.extend(new)
+        if len(new) > _MANY:
+            self._sort()
+        else:
+            for line in range(before, len(self.records)):
+                self._insert(line)
         return True
 
-    def places_of(self, hashed: int) -> Iterator[int]:
-        """Yield the places of the lines of a hash."""
+    def _insert(self, line: int) -> None:
+        """Put a line where its time is: near the end, nearly always."""
+        stamp = self.records.stamps[line]
+        at = bisect_right(self.times, stamp)
+        self.times.insert(at, stamp)
+        self.lines.insert(at, line)
+        self.alive.insert(at, 1)
+        self.codes.insert(at, min(self.records.traits[line], MANY_TRAITS))
+
+    def _sort(self) -> None:
+        """Put all lines in order; which of them count is to be found out."""
+        stamps, traits = self.records.stamps, self.records.traits
+        self.lines, self.times = array("I", range(len(stamps))), stamps[:]
+        if not all(map(operator.le, stamps, islice(stamps, 1, None))):
+            self.lines = array("I", sorted(self.lines, key=stamps.__getitem__))
+            self.times = array("q", map(stamps.__getitem__, self.lines))
+            traits = array("I", map(traits.__getitem__, self.lines))
+        few = max(traits) <= MANY_TRAITS
+        self.codes = bytearray(traits.tolist() if few else (min(t, MANY_TRAITS) for t in traits))
+        self.alive = bytearray(b"\1" * len(stamps))
+
+    def at(self, line: int) -> int:
+        """Return where a line is in the order of time."""
+        stamp = self.records.stamps[line]
+        first, end = bisect_left(self.times, stamp), bisect_right(self.times, stamp)
+        return bisect_left(self.lines, line, first, end)
+
+    def lines_of(self, hashed: int) -> Iterator[int]:
+        """Yield the lines of a hash."""
         for offset, _ in self.part.index.find(hashed):
             yield bisect_left(self.records.offsets, offset)
 
-    def id_at(self, i: int) -> str | None:
-        """Return the id of the entry at a place; None where it can no longer be read."""
+    def id_of(self, line: int) -> str | None:
+        """Return the id of a line's entry; None where it can no longer be read."""
+        records = self.records
         try:
-            line = self.part.file.read(self.records.offsets[i], self.records.lengths[i])
-            return self.part.decode_known(line).id
+            data = self.part.file.read(records.offsets[line], records.lengths[line])
+            return self.part.decode_known(data).id
         except InvalidEntryError:
             return None
 
@@ -136,13 +161,9 @@ class View:
         return self._stats
 
     def _counted(self) -> Stats:
-        if not self.tally.ends_known:
-            self.tally.first = self.tally.last = None
-            for columns in self._columns:
-                if stamps := list(compress(columns.records.stamps, columns.alive)):
-                    self.tally.stretch(min(stamps), max(stamps))
-            self.tally.ends_known = True
-        return self.tally.stats()
+        firsts = (some.times[at] for some in self._columns if (at := some.alive.find(1)) >= 0)
+        lasts = (some.times[at] for some in self._columns if (at := some.alive.rfind(1)) >= 0)
+        return self.tally.stats(min(firsts, default=None), max(lasts, default=None))
 
     def refresh(self, parts: Sequence[Part]) -> Self:
         """Take in what came to the parts, and which parts there are; return itself."""
@@ -174,33 +195,33 @@ class View:
             self._look_at_all()
             return
         for columns, lines in new:
-            for i in lines:
-                self._enter(columns, i)
+            for line in lines:
+                self._enter(columns, line)
 
     def _look_at_all(self) -> None:
         hidden = superseded_lines([columns.snapshot() for columns in self._columns])
         self.tally = Tally(self.traits)
         for k, columns in enumerate(self._columns):
             columns.alive = bytearray(b"\1" * len(columns))
-            for i in hidden.get(k, ()):
-                columns.alive[i] = 0
-            self.tally.add_some(columns.records, 0, columns.alive)
+            for line in hidden.get(k, ()):
+                columns.alive[columns.at(line)] = 0
+            self.tally.add_some(columns.records, list(compress(columns.lines, columns.alive)))
 
-    def _enter(self, columns: Columns, i: int) -> None:
+    def _enter(self, columns: Columns, line: int) -> None:
         """Find out whether a new line counts, and which it supersedes."""
-        hashed = columns.records.hashes[i]
-        places = [(some, j) for some in self._columns for j in sorted(some.places_of(hashed))]
-        if len(places) > 1:
-            id = columns.id_at(i)
-            same = [(some, j) for some, j in places if some.id_at(j) == id]
-            if same and same[-1] != (columns, i):
-                columns.alive[i] = 0
+        hashed = columns.records.hashes[line]
+        found = [(some, i) for some in self._columns for i in sorted(some.lines_of(hashed))]
+        if len(found) > 1:
+            id = columns.id_of(line)
+            same = [(some, i) for some, i in found if some.id_of(i) == id]
+            if same and same[-1] != (columns, line):
+                columns.alive[columns.at(line)] = 0
                 return
-            for some, j in same[:-1]:
-                if some.alive[j]:
-                    some.alive[j] = 0
-                    self.tally.remove(some.records, j, columns.records.stamps[i])
-        self.tally.add(columns.records, i)
+            for some, i in same[:-1]:
+                if some.alive[at := some.at(i)]:
+                    some.alive[at] = 0
+                    self.tally.count(some.records, i, -1)
+        self.tally.count(columns.records, line, 1)
 
 
 def _anew(part: Part) -> Columns:

@@ -3,14 +3,13 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hearing import added, make, told
 
 from feedback_store import (
     ChangeEvent,
-    ChangeKind,
     FeedbackEntry,
     FeedbackStore,
     Outcome,
@@ -19,28 +18,6 @@ from feedback_store import (
     StoreFullError,
 )
 from feedback_store.backends.memory import MemoryStore
-
-NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
-
-
-def make(id: str, **fields: Any) -> FeedbackEntry:  # noqa: ANN401  # any field's value
-    """Return an entry with that id."""
-    given: dict[str, Any] = {"question": "", "answer": "", "timestamp": NOON}
-    return FeedbackEntry(message_id=id, **{**given, **fields})
-
-
-def told(feedback: FeedbackStore, act: Callable[[FeedbackStore], object]) -> list[ChangeEvent]:
-    """Return the events of what is done."""
-    events: list[ChangeEvent] = []
-    with feedback.on_change(events.append) as subscription:
-        act(feedback)
-        assert subscription.wait(60)
-    return events
-
-
-def added(entry: FeedbackEntry) -> ChangeEvent:
-    """Return the event of an entry that was added."""
-    return ChangeEvent(kind=ChangeKind.ADDED, id=entry.id, entry=entry)
 
 
 @pytest.fixture

@@ -11,37 +11,15 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
+from hearing import Gate, make, messages
 
 from feedback_store import (
     ChangeEvent,
-    FeedbackEntry,
     FeedbackStore,
     StoreClosedError,
     hooks,
 )
 from feedback_store.backends.memory import MemoryStore
-
-CANARY = "canary-Zwölfboxkämpfer"
-
-
-def make(id: str) -> FeedbackEntry:
-    """Return an entry with that id, full of a user's text."""
-    return FeedbackEntry(message_id=id, question=CANARY, answer=CANARY, user_id=CANARY)
-
-
-class Gate:
-    """A callback that waits to be let go, once for each event."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.entered = threading.Semaphore(0)
-        self.let_go = threading.Semaphore(0)
-
-    def __call__(self, event: ChangeEvent) -> None:
-        """Say that the event is here, and hold on."""
-        self.heard.append(event.id)
-        self.entered.release()
-        assert self.let_go.acquire(timeout=60)
 
 
 @pytest.fixture
@@ -52,20 +30,11 @@ def feedback() -> Iterator[FeedbackStore]:
 
 
 @pytest.fixture
-def gate(feedback: FeedbackStore) -> Iterator[Gate]:
+def gate() -> Iterator[Gate]:
     """Return a callback that holds on until the test ends, at the latest."""
     gate = Gate()
     yield gate
     gate.let_go.release(100)
-
-
-def messages(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what was logged; there is no text of a user in it, and no trace."""
-    for record in caplog.records:
-        assert ("feedback_store.hooks", "WARNING") == (record.name, record.levelname)
-        assert record.exc_info is None
-        assert CANARY not in f"{record.getMessage()} {record.__dict__}"
-    return [record.getMessage() for record in caplog.records]
 
 
 def test_closing_finishes_what_is_queued(feedback: FeedbackStore) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hearing import NOON, added, make, told
 
 from feedback_store import (
     ChangeEvent,
@@ -20,28 +21,6 @@ from feedback_store import (
 )
 from feedback_store.backends.memory import MemoryStore
 from feedback_store.testing import FiveVerbs
-
-NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
-
-
-def make(id: str, **fields: Any) -> FeedbackEntry:  # noqa: ANN401  # any field's value
-    """Return an entry with that id."""
-    given: dict[str, Any] = {"question": "", "answer": "", "timestamp": NOON}
-    return FeedbackEntry(message_id=id, **{**given, **fields})
-
-
-def told(feedback: FeedbackStore, act: Callable[[FeedbackStore], object]) -> list[ChangeEvent]:
-    """Return the events of what is done."""
-    events: list[ChangeEvent] = []
-    with feedback.on_change(events.append) as subscription:
-        act(feedback)
-        assert subscription.wait(60)
-    return events
-
-
-def added(entry: FeedbackEntry) -> ChangeEvent:
-    """Return the event of an entry that was added."""
-    return ChangeEvent(kind=ChangeKind.ADDED, id=entry.id, entry=entry)
 
 
 def updated(entry: FeedbackEntry) -> ChangeEvent:

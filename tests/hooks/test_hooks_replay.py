@@ -1,8 +1,8 @@
 """`FeedbackStore.on_change`: its events add up to the store."""
 
-from datetime import UTC, datetime
 from typing import Any
 
+from hearing import make
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,15 +16,6 @@ from feedback_store import (
     Query,
 )
 from feedback_store.backends.memory import MemoryStore
-
-NOON = datetime(2025, 10, 5, 12, tzinfo=UTC)
-
-
-def make(id: str, **fields: Any) -> FeedbackEntry:  # noqa: ANN401  # any field's value
-    """Return an entry with that id."""
-    given: dict[str, Any] = {"question": "", "answer": "", "timestamp": NOON}
-    return FeedbackEntry(message_id=id, **{**given, **fields})
-
 
 IDS = st.sampled_from("abcd")
 RATINGS = st.sampled_from([0, 1, None])
