@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Session:
         self._data = DataSet(size, months)
         self._synced = synced
         self._opened: Subject | None = None
+        self._changes = count(time.monotonic_ns())
         self._prepared: list[Any] = []
 
     def do(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +86,8 @@ class Session:
         return _in_threads([(self._update, range(first, first + count))], seconds)
 
     def _update(self, i: int) -> None:
-        self._subject.update(id_of(i * _STRIDE % self._data.size), f"changed by step {i}")
+        change = f"changed by step {i}, {next(self._changes)}"  # never to what it is already
+        self._subject.update(id_of(i * _STRIDE % self._data.size), change)
 
     def get(self, first: int, count: int, seconds: float) -> dict[str, Any]:
         """Get entries, until it is done or the time is over."""

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from feedback_store.backends.sqlite.names import ISSUE, SOURCE_TYPE, marks
-from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of
+from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, hint_of, plain_part
 from feedback_store.entry import UNKNOWN_SOURCE_TYPE
 from feedback_store.query import Order, Query, has_any_issue, has_any_source_type
 from feedback_store.stamps import stamp_of
@@ -34,7 +34,7 @@ CASE WHEN entry.n <= {FOLDED} THEN EXISTS (
   SELECT 1 FROM label
   WHERE label.name IN (SELECT k FROM name WHERE kind = ? AND text IN ({{marks}}))
     AND label.class = entry.class AND label.stamp = entry.stamp AND label.n = entry.n
-) ELSE holds(?, entry.body) END"""  # noqa: S608  # its values are bound
+) ELSE instr(entry.body, ?) AND holds(?, entry.body) END"""  # noqa: S608  # its values are bound
 
 
 def times(query: Query) -> tuple[int | None, int | None]:
@@ -86,7 +86,8 @@ class Where:
                 if texts[0] == UNKNOWN_SOURCE_TYPE:
                     hint = ""  # it stands for none
                 key = stack.enter_context(tests.known(same(texts), hint))
-                self._say(_HAS_LABEL.format(marks=marks(texts)), kind, *texts, key)
+                part = plain_part(texts[0]) if hint else ""
+                self._say(_HAS_LABEL.format(marks=marks(texts)), kind, *texts, part, key)
         if self.reads_lines:
             rest = Query(text=query.text, match=query.match)
             told = (value for value in query.match.values() if isinstance(value, str))

@@ -85,7 +85,12 @@ def hint_of(text: str) -> str:
 
     Folding goes letter by letter, and so does JSON: what a text holds, its line holds.
     """
-    return max(ESCAPED.split(text.casefold()), key=len)[:_HINT]
+    return plain_part(text.casefold())[:_HINT]
+
+
+def plain_part(text: str) -> str:
+    """Return the longest part of a text that stands in a line of ours as it is."""
+    return max(ESCAPED.split(text), key=len)
 
 
 class Tests:
