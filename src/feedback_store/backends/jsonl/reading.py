@@ -6,7 +6,7 @@ from feedback_store import operations
 from feedback_store.backends.jsonl.answering import Asked, is_told
 from feedback_store.cursor import Cursor
 from feedback_store.entry import FeedbackEntry
-from feedback_store.failures import worded
+from feedback_store.failures import Worded
 from feedback_store.query import Order, Page, Query
 from feedback_store.stats import Stats
 from feedback_store.store import Store
@@ -50,7 +50,7 @@ def page(
 
 def worded_scan(path: str, entries: Iterator[FeedbackEntry]) -> Iterator[FeedbackEntry]:
     """Yield entries; what fails meanwhile is an error of ours."""
-    with worded(path):
+    with Worded(path):
         yield from entries
 
 

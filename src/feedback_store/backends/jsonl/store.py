@@ -27,7 +27,7 @@ from feedback_store.backends.jsonl.writing import FileReplacedError, Writer
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreClosedError
-from feedback_store.failures import sync_failed, worded
+from feedback_store.failures import Worded, sync_failed
 from feedback_store.forking import watch_forks
 from feedback_store.operations import not_found
 from feedback_store.query import Page, Query
@@ -111,7 +111,7 @@ class JsonlStore:
         pairs = [(entry, encode(entry, self._max_entry_bytes)) for entry in entries]
         if not pairs:
             return []
-        with worded(self.path):
+        with Worded(self.path):
             self._home.prepare()
             outcomes, syncs = self._home.locked(lambda: self._append(pairs))
             self._sync(syncs)
@@ -135,7 +135,7 @@ class JsonlStore:
     def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`. The new revision is appended: the month is not rewritten."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             if not self._home.prepared and self._disk.status(self.path) is None:
                 raise not_found(id)
             self._home.prepare()
@@ -169,7 +169,7 @@ class JsonlStore:
         """See `Store.erase`. The months concerned are rewritten without the entries."""
         self._check_open()
         wanted = frozenset(ids)
-        with worded(self.path):
+        with Worded(self.path):
             if not wanted or self._disk.status(self.path) is None:
                 return 0
             self._home.prepare()
@@ -179,7 +179,7 @@ class JsonlStore:
     def compact(self) -> CompactReport:
         """See `SupportsCompact.compact`: months with superseded or damaged lines are rewritten."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             if self._disk.status(self.path) is None:
                 return CompactReport()
             self._home.prepare()
@@ -188,23 +188,23 @@ class JsonlStore:
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
         """See `Store.scan`. Memory does not grow with the entries, but for 50 bytes each."""
-        with worded(self.path):
+        with Worded(self.path):
             entries = self._ask(query).entries()
         return reading.worded_scan(self.path, entries)
 
     def page(self, query: Query, limit: int, cursor: str | None, number: int | None) -> Page:
         """See `SupportsPage.page`. By the index, where it tells all that is asked."""
-        with worded(self.path):
+        with Worded(self.path):
             return reading.page(self, self._ask, query, limit, cursor, number)
 
     def count(self, query: Query) -> int:
         """See `SupportsCount.count`. By the index, where it tells all that is asked."""
-        with worded(self.path):
+        with Worded(self.path):
             return reading.count(self, self._ask, query)
 
     def stats(self, query: Query) -> Stats:
         """See `SupportsStats.stats`. By the index, where it tells all that is asked."""
-        with worded(self.path):
+        with Worded(self.path):
             if is_everything(query):
                 return self._read(lambda: self._view.refresh(self._folder.parts()).stats())
             return reading.stats(self, self._ask, query)
@@ -214,13 +214,13 @@ class JsonlStore:
 
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`. One read, by the index."""
-        with worded(self.path):
+        with Worded(self.path):
             found = self._read(lambda: self._folder.find(id))
         return None if found is None else found[0]
 
     def version(self) -> str:
         """See `SupportsVersion.version`. A status call per month."""
-        with worded(self.path):
+        with Worded(self.path):
             return self._read(self._folder.version)
 
     def check(self, *, deep: bool = False) -> CheckReport:

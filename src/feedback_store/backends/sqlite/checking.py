@@ -12,7 +12,7 @@ from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.pool import Connection
 from feedback_store.backends.sqlite.proving import differences
 from feedback_store.backends.sqlite.rows import COLUMNS, row_of
-from feedback_store.backends.sqlite.wording import worded
+from feedback_store.backends.sqlite.wording import Worded
 from feedback_store.codec import decode, encode, format_time
 from feedback_store.errors import FeedbackStoreError, InvalidEntryError, StoreUnavailableError
 from feedback_store.report import Check, CheckReport, Status
@@ -34,7 +34,7 @@ def check(database: Database, *, deep: bool = False) -> CheckReport:
 def _checks(database: Database, *, deep: bool) -> Iterator[Check]:
     path = database.path
     try:
-        with worded(path):
+        with Worded(path):
             if not database.is_there():
                 hint = "it is made at the first write; see that the path is the right one"
                 yield _made("location", Status.WARNING, "the file is not there", hint)
@@ -78,7 +78,7 @@ def _outside(path: str) -> Iterator[Check]:
 def _write_probe(database: Database) -> Check:
     """Really write something, and sync it."""
     try:
-        with worded(database.path), database.transaction() as connection:
+        with Worded(database.path), database.transaction() as connection:
             touch(connection)
     except StoreUnavailableError as error:
         hint = "see that this user may write the file and its folder, and that nobody holds it"

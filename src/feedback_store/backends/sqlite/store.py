@@ -14,7 +14,7 @@ from feedback_store.backends.sqlite.place import MEMORY, Place
 from feedback_store.backends.sqlite.pool import Connection
 from feedback_store.backends.sqlite.rows import Tests, bindable, entries_of
 from feedback_store.backends.sqlite.scan import Scan
-from feedback_store.backends.sqlite.wording import worded
+from feedback_store.backends.sqlite.wording import Worded
 from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import StoreClosedError
@@ -85,13 +85,13 @@ class SqliteStore:
         pairs = [(entry, encode(entry, self._max_entry_bytes)) for entry in entries]
         if not pairs:
             return []
-        with worded(self.path), self._database.transaction() as connection:
+        with Worded(self.path), self._database.transaction() as connection:
             return writing.append(connection, pairs)
 
     def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             if not self._database.is_there():
                 raise not_found(id)
             with self._database.transaction() as connection:
@@ -101,7 +101,7 @@ class SqliteStore:
         """See `Store.erase`. It waits for readers that still see the entries."""
         self._check_open()
         wanted = frozenset(id for id in ids if bindable(id))
-        with worded(self.path):
+        with Worded(self.path):
             if not wanted or not self._database.is_there():
                 return 0
             with self._database.transaction() as connection:
@@ -112,7 +112,7 @@ class SqliteStore:
     def compact(self) -> CompactReport:
         """See `SupportsCompact.compact`: the file, labels and tallies are made anew."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             if not self._database.is_there():
                 return CompactReport()
             return tidying.compact(self._database)
@@ -120,12 +120,12 @@ class SqliteStore:
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
         """See `Store.scan`. With a write-ahead log it takes constant memory, else all at once."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             found = Scan(self._database, self._tests, query)
         return self._worded_scan(found)
 
     def _worded_scan(self, found: Scan) -> Iterator[FeedbackEntry]:
-        with worded(self.path):
+        with Worded(self.path):
             yield from found.entries()
 
     def get(self, id: str) -> FeedbackEntry | None:
@@ -156,7 +156,7 @@ class SqliteStore:
     def version(self) -> str:
         """See `SupportsVersion.version`. SQLite counts the changes by others of a connection."""
         self._check_open()
-        with worded(self.path):
+        with Worded(self.path):
             return self._database.version()
 
     def check(self, *, deep: bool = False) -> CheckReport:
@@ -170,7 +170,7 @@ class SqliteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._closed = True
-        with worded(self.path):
+        with Worded(self.path):
             self._database.close()
 
     def _read(self, question: Callable[[Connection], T], nothing: T, *, whole: bool = False) -> T:
@@ -182,7 +182,7 @@ class SqliteStore:
             whole: whether it is asked more than once, and must not change in between.
         """
         self._check_open()
-        with worded(self.path), self._database.reader() as connection:
+        with Worded(self.path), self._database.reader() as connection:
             if connection is None:
                 return nothing
             if not whole:

@@ -1,18 +1,16 @@
 """SQLite's errors, worded for the people who must act on them."""
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
+from types import TracebackType
 
+from feedback_store import failures
 from feedback_store.errors import (
     DurabilityError,
-    FeedbackStoreError,
     LockTimeoutError,
     StoreFullError,
     StoreReadOnlyError,
     StoreUnavailableError,
 )
-from feedback_store.failures import worded as system_worded
 
 # From https://sqlite.org/rescode.html; the `sqlite3` module names them all since 3.11 only.
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
@@ -21,16 +19,21 @@ _SYNC = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
-@contextlib.contextmanager
-def worded(path: str) -> Iterator[None]:
-    """Turn what SQLite or the system raises into the library's error for it, cause chained."""
-    try:
-        with system_worded(path):
-            yield
-    except FeedbackStoreError:
-        raise
-    except sqlite3.Error as error:
-        raise _worded(error, path) from error
+class Worded(failures.Worded):
+    """Turns what SQLite or the system raises into the library's error for it, cause chained."""
+
+    __slots__ = ()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Raise the library's error in place of SQLite's."""
+        if isinstance(error, sqlite3.Error):
+            raise _in_words(error, self.location) from error
+        super().__exit__(kind, error, trace)
 
 
 def code_of(error: sqlite3.Error) -> int:
@@ -38,7 +41,7 @@ def code_of(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _worded(error: sqlite3.Error, path: str) -> StoreUnavailableError:
+def _in_words(error: sqlite3.Error, path: str) -> StoreUnavailableError:
     code = code_of(error)
     kind: type[StoreUnavailableError] = StoreUnavailableError
     hint = "see that the disk is mounted and healthy, then make the same call again"
