@@ -13,7 +13,7 @@ from feedback_store import FeedbackEntry, decode, encode
 from feedback_store.backends.jsonl import JsonlStore, beside
 from feedback_store.backends.jsonl.beside import BesideOlderWriterStore
 from feedback_store.backends.jsonl.layout import write_all
-from feedback_store.failures import worded
+from feedback_store.failures import Worded
 from feedback_store.testing.simulation import (
     Actor,
     Add,
@@ -51,7 +51,7 @@ class Foreign:
 
     def run(self, actor: Actor, operation: Operation) -> str:
         """See `Step.run`."""
-        with worded(FOLDER):
+        with Worded(FOLDER):
             return self._run(actor, operation)
 
     def _run(self, actor: Actor, operation: Operation) -> str:
@@ -89,7 +89,7 @@ class OlderUpdate:
 
     def run(self, actor: Actor, operation: Operation) -> str:
         """See `Step.run`."""
-        with worded(FOLDER):
+        with Worded(FOLDER):
             return self._run(actor, operation)
 
     def _run(self, actor: Actor, operation: Operation) -> str:
@@ -128,7 +128,7 @@ class Seal:
 
     def run(self, actor: Actor, operation: Operation) -> str:
         """See `Step.run`."""
-        with worded(FOLDER):
+        with Worded(FOLDER):
             return self._run(actor)
 
     def _run(self, actor: Actor) -> str:
