@@ -12,9 +12,9 @@ from feedback_store.group_commit import GroupCommit
 from feedback_store.hooks import Changes
 from feedback_store.query import Page, Query
 from feedback_store.redaction import Redact, checked, guarded
-from feedback_store.report import Check, CheckReport, CompactReport, Status
+from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
-from feedback_store.store import Outcome, Store, SupportsCheck, SupportsCompact
+from feedback_store.store import Outcome, Store
 from feedback_store.subscription import Callback, Subscription
 
 _EVERYTHING = Query()
@@ -234,18 +234,11 @@ class FeedbackStore:
 
     def check(self) -> CheckReport:
         """Examine the store: problems are told in the report, not raised."""
-        if isinstance(self._store, SupportsCheck):
-            return self._store.check()
-        entries = self.count()
-        found = Check(name="entries", status=Status.OK, message=f"{entries} entries")
-        return CheckReport(location=repr(self._store), checks=(found,))
+        return operations.check(self._store)
 
     def compact(self) -> CompactReport:
         """Give back the space of superseded entries, where the store keeps any."""
-        if isinstance(self._store, SupportsCompact):
-            return self._store.compact()
-        self._store.scan(_EVERYTHING)  # a store that was closed says so
-        return CompactReport()
+        return operations.compact(self._store)
 
     def on_change(self, callback: Callback, *, max_queued: int = 1000) -> Subscription:
         """Tell a callback of every change that this object makes, until the subscription is closed.

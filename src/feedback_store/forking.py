@@ -27,6 +27,16 @@ class Forkable(Protocol):
         ...
 
 
+class Renewed:
+    """The half of a `Forkable` that has nothing to bring to rest, and only starts anew."""
+
+    def before_fork(self) -> None:
+        """See `Forkable`."""
+
+    def after_fork_in_parent(self) -> None:
+        """See `Forkable`."""
+
+
 _living: "weakref.WeakSet[Forkable]" = weakref.WeakSet()
 _forking = threading.local()
 """Who rests for the fork of this thread: other threads may fork at the same time."""

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import StoreClosedError
-from feedback_store.forking import watch_forks
+from feedback_store.forking import Renewed, watch_forks
 from feedback_store.store import Outcome
 from feedback_store.subscription import (
     CLOSE_TIMEOUT_S,
     Callback,
     ChangeEvent,
     ChangeKind,
-    Renewed,
     Subscription,
     warn,
 )

@@ -20,9 +20,12 @@ from feedback_store.errors import (
     InvalidQueryError,
 )
 from feedback_store.query import Order, Page, Query
+from feedback_store.report import Check, CheckReport, CompactReport, Status
 from feedback_store.stats import Stats
 from feedback_store.store import (
     Store,
+    SupportsCheck,
+    SupportsCompact,
     SupportsCount,
     SupportsGet,
     SupportsPage,
@@ -200,3 +203,20 @@ def stats(store: Store, query: Query) -> Stats:
     if query.where is None and _offers(type(store), SupportsStats):
         return cast("SupportsStats", store).stats(query)
     return Stats.of(matching(store, query))
+
+
+def check(store: Store) -> CheckReport:
+    """Examine a store; of one that cannot do so itself, the entries are read and counted."""
+    if isinstance(store, SupportsCheck):
+        return store.check()
+    entries = count(store, Query())
+    found = Check(name="entries", status=Status.OK, message=f"{entries} entries")
+    return CheckReport(location=repr(store), checks=(found,))
+
+
+def compact(store: Store) -> CompactReport:
+    """Give back the space of superseded entries, where the store keeps any."""
+    if isinstance(store, SupportsCompact):
+        return store.compact()
+    store.scan(Query())  # a store that was closed says so
+    return CompactReport()

@@ -17,7 +17,7 @@ import attrs
 
 from feedback_store.entry import FeedbackEntry
 from feedback_store.failures import anonymous
-from feedback_store.forking import watch_forks
+from feedback_store.forking import Renewed, watch_forks
 
 CLOSE_TIMEOUT_S = 5.0
 """For how long closing lets a callback finish what is queued, in seconds, unless told."""
@@ -52,20 +52,6 @@ class ChangeEvent:
 
 Callback: TypeAlias = Callable[[ChangeEvent], object]
 """What an app is told by; what it returns does not count."""
-
-
-class Renewed:
-    """What has nothing to bring to rest before a fork, and starts anew in the child."""
-
-    def before_fork(self) -> None:
-        """See `Forkable`."""
-
-    def after_fork_in_parent(self) -> None:
-        """See `Forkable`."""
-
-    def after_fork_in_child(self) -> None:
-        """See `Forkable`."""
-        raise NotImplementedError
 
 
 class _Line:

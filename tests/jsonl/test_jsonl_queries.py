@@ -92,7 +92,6 @@ STEPS = st.lists(
 )
 
 
-@pytest.mark.usefixtures("_way")
 @settings(max_examples=60, deadline=None)
 @given(steps=STEPS, last=queries(), limit=st.integers(1, 3))
 def test_answers_are_those_of_a_model(

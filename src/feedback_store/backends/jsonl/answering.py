@@ -34,12 +34,6 @@ def is_told(query: Query) -> bool:
     return exact == (None, None, None, None) and not (query.text or query.match)
 
 
-def is_everything(query: Query) -> bool:
-    """Say whether a query asks for nothing."""
-    asked = (query.rating, query.since, query.until, query.has_explanation)
-    return is_told(query) and asked == (None,) * 4 and not (query.issues or query.source_types)
-
-
 class Slice(NamedTuple):
     """Lines of a part that may match, in the order of time.
 

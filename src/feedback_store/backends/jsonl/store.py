@@ -9,7 +9,7 @@ from datetime import UTC, tzinfo
 from typing import Literal, TypeVar
 
 from feedback_store.backends.jsonl import checking, reading
-from feedback_store.backends.jsonl.answering import Asked, is_everything
+from feedback_store.backends.jsonl.answering import Asked
 from feedback_store.backends.jsonl.disk import Disk, Readable
 from feedback_store.backends.jsonl.doubts import Doubts
 from feedback_store.backends.jsonl.folder import Folder
@@ -205,7 +205,7 @@ class JsonlStore:
     def stats(self, query: Query) -> Stats:
         """See `SupportsStats.stats`. By the index, where it tells all that is asked."""
         with Worded(self.path):
-            if is_everything(query):
+            if query.is_empty:
                 return self._read(lambda: self._view.refresh(self._folder.parts()).stats())
             return reading.stats(self, self._ask, query)
 

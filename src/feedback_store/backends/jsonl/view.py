@@ -73,9 +73,11 @@ class Columns:
 
     def take_new(self) -> bool:
         """Take in the lines that came; return False where all were read anew, to other places."""
-        before = len(self)
+        before, index = len(self), self.part.index
+        if len(index) == before and index.discards == self._discards:
+            return True
         new = self.part.records(before)
-        if self.part.index.discards != self._discards:
+        if index.discards != self._discards:
             return False
         self.records.extend(new)
         if len(new) > _MANY:

@@ -82,11 +82,10 @@ class Where:
             (SOURCE_TYPE, query.source_types, has_any_source_type),
         ):
             if texts:
-                hint = hint_of(texts[0]) if len(texts) == 1 else ""
+                key = stack.enter_context(tests.known(same(texts)))
+                part = plain_part(texts[0]) if len(texts) == 1 else ""
                 if texts[0] == UNKNOWN_SOURCE_TYPE:
-                    hint = ""  # it stands for none
-                key = stack.enter_context(tests.known(same(texts), hint))
-                part = plain_part(texts[0]) if hint else ""
+                    part = ""  # it stands for none
                 self._say(_HAS_LABEL.format(marks=marks(texts)), kind, *texts, part, key)
         if self.reads_lines:
             rest = Query(text=query.text, match=query.match)

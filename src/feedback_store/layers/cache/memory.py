@@ -14,7 +14,7 @@ from typing import Final
 import attrs
 from cachetools import LRUCache
 
-from feedback_store.forking import watch_forks
+from feedback_store.forking import Renewed, watch_forks
 from feedback_store.layers.cache.sizes import size_bytes
 from feedback_store.query import Page
 
@@ -56,7 +56,7 @@ class _Kept:
     size_bytes: int
 
 
-class Memory:
+class Memory(Renewed):
     """Results by their questions, the least recently used dropped first.
 
     The lock is held for moments only, and never while a store is asked.
@@ -175,14 +175,6 @@ class Memory:
                 entries=self._entries,
                 size_bytes=int(self._results.currsize),
             )
-
-    # No rest is needed before a fork: the child starts anew, whatever it finds.
-
-    def before_fork(self) -> None:
-        """Do nothing."""
-
-    def after_fork_in_parent(self) -> None:
-        """Do nothing."""
 
     def after_fork_in_child(self) -> None:
         """Start anew: another thread of the parent may have held the lock, or been writing."""

@@ -22,14 +22,12 @@ from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import StoreClosedError
 from feedback_store.layers.cache.memory import ABSENT, CacheInfo, Memory
 from feedback_store.query import Page, Query
-from feedback_store.report import Check, CheckReport, CompactReport, Status
+from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
 from feedback_store.store import (
     Change,
     Outcome,
     Store,
-    SupportsCheck,
-    SupportsCompact,
     SupportsVersion,
 )
 
@@ -188,18 +186,12 @@ class CachedStore:
     def compact(self) -> CompactReport:
         """See `SupportsCompact.compact`. Without one below, there is nothing to give back."""
         with self._writing():
-            if isinstance(self._store, SupportsCompact):
-                return self._store.compact()
-            return CompactReport()
+            return operations.compact(self._store)
 
     def check(self) -> CheckReport:
         """See `SupportsCheck.check`. Without one below, the entries are read and counted."""
         self._check_open()
-        if isinstance(self._store, SupportsCheck):
-            return self._store.check()
-        entries = operations.count(self._store, Query())
-        found = Check(name="entries", status=Status.OK, message=f"{entries} entries")
-        return CheckReport(location=repr(self._store), checks=(found,))
+        return operations.check(self._store)
 
     def close(self) -> None:
         """See `Store.close`. The store below is closed with it."""
