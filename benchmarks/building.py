@@ -8,9 +8,9 @@ from benchmarks.entries import DataSet, line_of
 from benchmarks.subjects import CACHED, subject
 
 _BATCH = 10_000
-_SINGLES = 32
+_SINGLES = 16
 """Entries that come one by one at the end, as in a store that is in use. `SqliteStore` brings new
-ones into its counters 64 at a time: it is measured with half of that still to be looked at."""
+ones into its counters 32 at a time: it is measured with half of that still to be looked at."""
 
 
 def build(name: str, folder: Path, data: DataSet) -> None:

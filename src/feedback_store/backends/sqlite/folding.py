@@ -25,7 +25,7 @@ from feedback_store.rating import Rating
 from feedback_store.stamps import stamp_of
 from feedback_store.stats import to_microseconds
 
-FOLD_ROWS = 64
+FOLD_ROWS = 32
 """Entries that may be there before they are folded: each is looked at by itself until then."""
 
 _AT_A_TIME = 10_000
