@@ -14,8 +14,8 @@ from benchmarks.entries import DataSet
 from benchmarks.growth import GrowthScale, measure_growth
 from benchmarks.machine import facts, sync_seconds
 from benchmarks.plot import draw
-from benchmarks.results import Measurement, by_size, choice, comparison
-from benchmarks.rows import DECIDING, chosen, measure, sized
+from benchmarks.results import Measurement, by_size, choice, comparison, repeated
+from benchmarks.rows import DECIDING, asked_again, chosen, measure, sized
 from benchmarks.subjects import CACHED, OURS
 from benchmarks.suite import Bench, Scale
 
@@ -71,11 +71,14 @@ def _growth_scale(options: argparse.Namespace) -> GrowthScale:
 def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> dict[str, str]:
     bench, before = Bench(folder, scale), sync_seconds(folder)
     bench.build()
+    bench.build(CACHED, written=False)
     measured = measure(bench, chosen(words))
+    again = measure(bench, asked_again(words))
     deciding = [m for m in measured if m.title in DECIDING]
     told = facts(before, sync_seconds(folder))
     return {
         "comparison": f"{comparison(measured)}\n\n{_note(scale)}. Measured with {told}",
+        "again": f"{repeated(again)}\n\n{_note(scale)}, in the same run",
         "choice": f"{choice(deciding)}\n\n{_setting(scale)}; medians. Measured with {told}",
     }
 
@@ -87,7 +90,7 @@ def _size_up(folder: Path, scale: Scale, *, write: bool) -> dict[str, str]:
     measured: dict[int, list[Measurement]] = {}
     for data in (*smaller, largest):
         bench = Bench(folder / str(data.size), attrs.evolve(scale, data=data))
-        bench.build((*OURS, CACHED))
+        bench.build((*OURS, *CACHED))
         measured[data.size] = measure(bench, sized())
         shutil.rmtree(folder / str(data.size))
     if write:

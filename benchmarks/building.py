@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.entries import DataSet, line_of
-from benchmarks.subjects import CACHED, subject
+from benchmarks.subjects import subject
 
 _BATCH = 10_000
 _SINGLES = 16
@@ -16,13 +16,13 @@ ones into its counters 32 at a time: it is measured with half of that still to b
 def build(name: str, folder: Path, data: DataSet) -> None:
     """Make the folder of a subject with all of a data set in it."""
     folder.mkdir(parents=True)
-    if name in {"sqlite", "sqlitestore"}:
+    if name in {"sqlite", "sqlitestore", "cachedsqlite"}:
         _fill(name, folder, data)
     elif name == "limit":
         _write_lines(folder / "lines.jsonl", data, 0, data.size)
     else:
         _write_months(folder, data)
-    if name in {"jsonl", CACHED}:
+    if name in {"jsonl", "cached"}:
         _index(folder, data)
     os.sync()  # what is measured next must not pay for this
 

@@ -6,6 +6,7 @@ _DOCS = Path(__file__).parent.parent / "docs"
 _SPEED = _DOCS / "explanation" / "speed.md"
 PAGES = {
     "comparison": _SPEED,
+    "again": _SPEED,
     "choice": _DOCS / "how-to" / "choose-where-it-lives.md",
     "growth": _SPEED,
     "sizes": _SPEED,

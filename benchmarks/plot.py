@@ -15,7 +15,7 @@ PANELS = (
     "filtered page and total, cold",
     "load all",
 )
-_MARKERS = "os^"
+_MARKERS = "os^v"
 
 
 def draw(measured: Mapping[int, Sequence[Measurement]], file: Path) -> None:

@@ -5,7 +5,7 @@ from statistics import median
 
 import attrs
 
-from benchmarks.subjects import NAMES, OURS, PEERS, TITLES
+from benchmarks.subjects import CACHED, NAMES, OURS, PEERS, TITLES
 
 
 @attrs.frozen
@@ -102,6 +102,15 @@ def comparison(measurements: Sequence[Measurement]) -> str:
         for m in measurements
     ]
     return table(["operation", "unit", *titles, *ratios], rows, text_columns=2)
+
+
+def repeated(measurements: Sequence[Measurement]) -> str:
+    """Return the table of what is asked again, with and without a cache."""
+    cached = [f"{TITLES[name]} : best peer" for name in CACHED]
+    names = [name for name in (*NAMES, *CACHED) if any(name in m.values for m in measurements)]
+    rows = [m.cells(names, [(name, m.best_peer()) for name in CACHED]) for m in measurements]
+    header = ["operation", "unit", *(TITLES[name] for name in names), *cached]
+    return table(header, rows, text_columns=2)
 
 
 def by_size(measured: Mapping[int, Sequence[Measurement]]) -> str:

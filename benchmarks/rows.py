@@ -38,6 +38,12 @@ ROWS = (
     Row("bulk import into an empty store", PER_SECOND, lambda b, name: b.add_many(name)),
     Row("durable update", PER_SECOND, lambda b, name: b.loop(name, "update", "write"), _STORES),
     Row("get, warm", PER_SECOND, lambda b, name: b.loop(name, "get", "read"), _STORES),
+    Row(
+        "get, asked before",
+        PER_SECOND,
+        lambda b, name: b.loop(name, "get_again", "read"),
+        ("sqlite", *OURS),
+    ),
     Row("get, cold: open and answer", MILLISECONDS, lambda b, name: b.cold_get(name), _STORES),
     Row("get, cold: the whole process", MILLISECONDS, lambda b, name: b.whole_get(name), _STORES),
     Row(
@@ -106,6 +112,7 @@ SIZED = (
     "durable add, 1 thread",
     "durable update",
     "get, warm",
+    "get, asked before",
     "get, cold: open and answer",
     "load all",
     "scan: peak memory",
@@ -120,17 +127,23 @@ SIZED = (
 )
 """What is measured in stores of several sizes."""
 
-REMEMBERED = ("filtered page and total, warm", "statistics, warm")
+REMEMBERED = ("get, asked before", "filtered page and total, warm", "statistics, warm")
 """Of those, what a cache answers."""
 
 
 def sized() -> list[Row]:
     """Return the rows for stores of several sizes: of our stores alone."""
     return [
-        attrs.evolve(row, names=(*OURS, CACHED) if row.title in REMEMBERED else OURS)
+        attrs.evolve(row, names=(*OURS, *CACHED) if row.title in REMEMBERED else OURS)
         for row in (*ROWS, _PEAK)
         if row.title in SIZED
     ]
+
+
+def asked_again(words: Sequence[str]) -> list[Row]:
+    """Return the rows that a cache answers, for ours without and with one, and a peer."""
+    names = ("sqlite", *OURS, *CACHED)
+    return [attrs.evolve(r, names=names) for r in chosen(words) if r.title in REMEMBERED]
 
 
 _PEAK = Row(

@@ -15,6 +15,7 @@ from benchmarks.subjects import subject
 from benchmarks.subjects.base import Subject
 
 _STRIDE = 7_919
+_KNOWN = 1_000
 """Ids are asked for in steps of a prime: spread over everything, and the same in every run."""
 
 
@@ -95,6 +96,14 @@ class Session:
 
     def _get(self, i: int) -> None:
         self._subject.get(id_of(i * _STRIDE % self._data.size))
+
+    def get_again(self, first: int, count: int, seconds: float) -> dict[str, Any]:
+        """Get some entries, each of which was asked for before, until the time is over."""
+        known = range(min(_KNOWN, self._data.size))
+        for i in known:
+            self._get(i)
+        numbers = [i % len(known) for i in range(first, first + count)]
+        return _in_threads([(self._get, numbers)], seconds)
 
     def get_new(self, ids: list[int]) -> dict[str, Any]:
         """Get entries that were just added, by their numbers; tell the seconds of each."""

@@ -31,13 +31,14 @@ def tables_of(*arguments: str, folder: Path) -> list[list[list[str]]]:
 
 def test_the_comparison_has_every_row_and_a_ratio_in_each(tmp_path: Path) -> None:
     """Every operation is measured for ours and a peer, and ours are put into relation."""
-    (header, rule, *rows), (_, _, *deciding) = tables_of(folder=tmp_path)
+    (header, rule, *rows), again, (_, _, *deciding) = tables_of(folder=tmp_path)
     assert {len(header)} == {len(row) for row in [rule, *rows]}
     assert [row.title for row in ROWS] == [row[0] for row in rows]
     for title in ["JsonlStore", "SqliteStore"]:
         columns = [header.index(title), header.index(f"{title} : best peer")]
         assert [] == [row[0] for row in rows if not all(row[column] for column in columns)]
     assert list(DECIDING) == [row[0] for row in deciding if all(row)]
+    assert list(REMEMBERED) == [row[0] for row in again[2:] if all(row)]
     assert [] == list(tmp_path.iterdir())
 
 
@@ -57,8 +58,8 @@ def test_ours_are_measured_at_three_sizes(tmp_path: Path) -> None:
     assert 6 == len(header)
     assert [] == [row for row in rows if not all(row)]
     stores = {title: {row[2] for row in rows if row[0] == title} for title in SIZED}
-    assert {2, 3} == set(map(len, stores.values()))
-    assert set(REMEMBERED) == {title for title, names in stores.items() if len(names) == 3}
+    assert {2, 4} == set(map(len, stores.values()))
+    assert set(REMEMBERED) == {title for title, names in stores.items() if len(names) == 4}
 
 
 def test_the_docs_take_all_rows_or_none(capsys: pytest.CaptureFixture[str]) -> None:

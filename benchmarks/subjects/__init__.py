@@ -9,8 +9,8 @@ NAMES = ("limit", "naive", "sqlite", "jsonl", "sqlitestore")
 
 PEERS = ("naive", "sqlite")
 OURS = ("jsonl", "sqlitestore")
-CACHED = "cached"
-"""Ours with a layer around it, which only some rows ask."""
+CACHED = ("cached", "cachedsqlite")
+"""Ours with a layer around them, which only some rows ask."""
 
 TITLES = {
     "limit": "limit",
@@ -18,7 +18,8 @@ TITLES = {
     "sqlite": "sqlite3, tuned",
     "jsonl": "JsonlStore",
     "sqlitestore": "SqliteStore",
-    CACHED: "JsonlStore behind CachedStore",
+    "cached": "JsonlStore behind CachedStore",
+    "cachedsqlite": "SqliteStore behind CachedStore",
 }
 
 

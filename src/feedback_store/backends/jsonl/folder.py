@@ -5,14 +5,21 @@ read only where a file grew. A file that was replaced shows by its inode, which 
 while the old file is open here. A file that was cut back (a failed write) shows by the folder's
 time, which whoever cuts sets to now; after any change of that time, every part proves that the
 bytes read last still stand where they stood.
+
+A file that is found is opened when something is asked of it: whoever wants one entry of a recent
+month leaves the older ones alone. Opening comes after listing, so the folder is looked at again
+after that: meanwhile one file may have given its place to another.
 """
 
 import os
 import secrets
 import time
+from collections.abc import Callable
 from datetime import tzinfo
+from typing import TypeVar
 
-from feedback_store.backends.jsonl.index import Listed
+from feedback_store.backends.jsonl.filters import Filters, keep_filters, read_filters
+from feedback_store.backends.jsonl.index import Listed, list_runs
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading
 from feedback_store.backends.jsonl.naming import MonthName, parse_name
@@ -26,6 +33,12 @@ _RACY_NS = 50_000_000
 """Two changes within the clock's tick share one time, so a young one is not believed yet."""
 
 _LOOKS = 10
+
+_OPENS_ALL = 16
+"""Entries that are found with the help of filters; to ask every file's status each time costs more
+than having the months open."""
+
+T = TypeVar("T")
 
 
 class Folder:
@@ -48,18 +61,53 @@ class Folder:
         self.traits = TraitTable()
         self._parts: dict[MonthName, Part] = {}
         self._order: list[Part] = []
+        self._unopened: set[MonthName] = set()
+        self._filters: Filters | None = None
+        self._finds = 0
+        self._runs: Listed = {}
         self._seen: tuple[int, int] | None = None
+        self._listed: tuple[int, int] | None = None
         self._nonce = secrets.token_hex(8)
         self._changes = 0
         self._format_is_unknown = True
 
     def parts(self) -> list[Part]:
         """Return the parts, the oldest month first, a sealed file before what came after it."""
+        if self._unopened:
+            self._opening(self._open_all)
+        return self._order
+
+    def opened(self) -> list[Part]:
+        """Return the parts of which something was asked so far."""
         return self._order
 
     def part(self, name: MonthName) -> Part | None:
         """Return the part of that name."""
+        if name in self._unopened:
+            self._opening(lambda: self._wake([name]))
         return self._parts.get(name)
+
+    def _opening(self, look: Callable[[], T]) -> T:
+        """Return the answer of a look that opens files, as of a moment when none came or went."""
+        answer = look()
+        for _ in range(_LOOKS):
+            status = self._disk.status(self.path)
+            if status is not None and (status.inode, status.modified_ns) == self._listed:
+                break
+            self._seen = None
+            self._look()
+            answer = look()
+        return answer
+
+    def _open_all(self) -> None:
+        self._wake(sorted(self._unopened))
+
+    def _wake(self, names: list[MonthName]) -> None:
+        """Open those of the files that were only listed so far."""
+        for name in names:
+            if name in self._unopened and self._open(name, self._runs) is None:
+                self._listed = None  # it has gone since
+        self._sort()
 
     def refresh(self) -> None:
         """Take in what changed since the last look, in this or any other process.
@@ -104,7 +152,7 @@ class Folder:
             if now in (self._seen, listed):
                 return
             self._list()
-            listed = now
+            listed = self._listed = now
             self._seen = now if time.time_ns() - status.modified_ns > _RACY_NS else None
 
     def _list(self) -> None:
@@ -117,11 +165,9 @@ class Folder:
         for part in self._order[:]:
             if not self._still_stands(part):
                 self.forget(part.name)
-        if new := names - self._parts.keys():
-            runs = self._disk.list(self.index_path)
-            for name in sorted(new):
-                self._open(name, runs)
-            self._sort()
+        self._unopened = names - self._parts.keys()
+        if self._unopened:
+            self._runs = list_runs(self._disk, self.index_path)
 
     def _still_stands(self, part: Part) -> bool:
         if part.name.plain:
@@ -150,7 +196,8 @@ class Folder:
         self._sort()
         return part
 
-    def _open(self, name: MonthName, runs: Listed) -> Part | None:
+    def _open(self, name: MonthName, runs: Listed | None) -> Part | None:
+        self._unopened.discard(name)
         path = os.path.join(self.path, name.name)
         try:
             file = self._disk.open(path) if name.plain else open_sealed(self._disk, path)
@@ -175,8 +222,9 @@ class Folder:
 
     def forget_all(self) -> None:
         """Drop everything that is known."""
-        if self._parts:
+        if self._parts or self._unopened:
             self._parts.clear()
+            self._unopened.clear()
             self._sort()
         self._seen = None
 
@@ -194,15 +242,48 @@ class Folder:
         """
         if hashed is None:
             hashed = hash_of(id)
+        if self._unopened:
+            wanted = hashed
+            return self._opening(lambda: self._find_among_all(id, wanted))
         for part in reversed(self._order):
             if (found := part.find(id, hashed)) is not None:
                 return found[0], part, found[1], found[2]
         return None
 
+    def _find_among_all(
+        self, id: str, hashed: int
+    ) -> "tuple[FeedbackEntry, Part, int, int] | None":
+        filters = self._known_filters()
+        self._finds += 1
+        for name in sorted(self._parts.keys() | self._unopened, reverse=True):
+            if name in self._unopened and self._finds < _OPENS_ALL:
+                status = self._disk.status(os.path.join(self.path, name.name))
+                if filters.rules_out(name.name, status, hashed):
+                    continue
+            self._wake([name])
+            part = self._parts.get(name)
+            if part is not None and (found := part.find(id, hashed)) is not None:
+                return found[0], part, found[1], found[2]
+        return None
+
+    def _known_filters(self) -> Filters:
+        if self._filters is None:
+            self._filters = read_filters(self._disk, self.index_path)
+        return self._filters
+
+    def keep(self) -> None:
+        """Write what the next process would have to find out anew: a writer's last act."""
+        for part in self._order:
+            part.keep_index()
+        keep_filters(self._layout, self._known_filters(), self._order)
+
     def version(self) -> str:
         """Return a token of what is known now, which never comes back in this process.
 
-        Files are counted as they are opened: numbers and times of the system come back.
+        Files are counted as they are opened: numbers and times of the system come back. What is
+        known of an open one only grows, but where it was read anew, which is counted too.
         """
-        ends = "-".join(str(part.index.end) for part in self._order)
-        return f"{self._nonce}-{self._changes}-{ends}"
+        indexes = [part.index for part in self.parts()]
+        known = sum([index.end for index in indexes])
+        discards = sum([index.discards for index in indexes])
+        return f"{self._nonce}-{self._changes}-{discards}-{known}"

@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 from weakref import WeakMethod
 
@@ -33,8 +33,8 @@ _FAN_IN = 4
 Identify: TypeAlias = Callable[[int], bytes | None]
 """Gives the identity of a data file up to a byte, or None when it is shorter than that."""
 
-Listed: TypeAlias = Sequence[str] | None
-"""The files of the index as they were listed for several data files at once; None: list them."""
+Listed: TypeAlias = Mapping[str, Sequence[int]]
+"""Where the runs of an index end, by data file and beginning: one listing for all data files."""
 
 Settle: TypeAlias = Callable[[], None]
 """A method that makes all lines that are known durable, or raises `OSError`: no run may outlive its
@@ -71,6 +71,7 @@ class Index:
         self._disk = layout.disk
         self._folder = layout.index_path
         self._name = name
+        self._stem = os.path.join(self._folder, name)
         self._reading = reading
         self._settle = WeakMethod(settle)  # it is the part's, which would keep itself alive
         self._runs: list[Run] = []
@@ -117,7 +118,7 @@ class Index:
             found = [(records.offsets[i], records.lengths[i]) for i in reversed(positions)]
         for run in reversed(self._runs):
             if (first := run.first(hashed)) >= 0:
-                found.extend(run.find(hashed, first))
+                found += run.find(hashed, first)
         return found
 
     def length_of(self, hashed: int) -> int:
@@ -156,9 +157,9 @@ class Index:
         self._runs, self._tail, self.end = [], Tail(), 0
         self.discards += 1
 
-    def load(self, identify: Identify, names: Listed = None) -> None:
+    def load(self, identify: Identify, listed: Listed | None = None) -> None:
         """Take the runs on disk that belong to the data file as it is."""
-        self._adopt(identify, names=names)
+        self._adopt(identify, listed=listed)
         self.end = self.runs_end
 
     def flush(self, identify: Identify, lines: int = FLUSH_LINES) -> None:
@@ -231,27 +232,32 @@ class Index:
         return {os.path.basename(self._path(s.start, s.end)) for s in stretches}
 
     def _path(self, start: int, end: int) -> str:
-        return os.path.join(self._folder, f"{self._name}.{start}-{end}{SUFFIX}")
+        return f"{self._stem}.{start}-{end}{SUFFIX}"
 
-    def _adopt(self, identify: Identify, limit: int = sys.maxsize, *, names: Listed = None) -> bool:
+    def _adopt(
+        self, identify: Identify, limit: int = sys.maxsize, *, listed: Listed | None = None
+    ) -> bool:
         """Take runs from disk that continue ours, the longest first; say whether there were."""
         found: list[Run] = []
         start = self.runs_end
-        while (run := self._next(start, identify, limit, names)) is not None:
+        while (run := self._next(start, identify, limit, listed)) is not None:
             found.append(run)
             start = run.stretch.end
         self._runs += found  # all at once: where a call fails, nothing was taken
         return bool(found)
 
-    def _next(self, start: int, identify: Identify, limit: int, names: Listed) -> Run | None:
-        for end in self._ends(start, names):
+    def _next(
+        self, start: int, identify: Identify, limit: int, listed: Listed | None
+    ) -> Run | None:
+        runs = list_runs(self._disk, self._folder) if listed is None else listed
+        for end in sorted(runs.get(f"{self._name}.{start}", ()), reverse=True):  # the longest first
             if not start < end <= limit:
                 continue  # an empty one would be taken again and again
             path = self._path(start, end)
             try:
                 run = parse_run(self._disk.open(path).map())
             except OSError:
-                if names is not None:  # they are of a moment ago
+                if listed is not None:  # that was a moment ago
                     return self._next(start, identify, limit, None)
                 continue  # merged away meanwhile, or not ours to read: it can be made again
             if run is None or run.stretch[1:4] != (self._reading, start, end):
@@ -259,14 +265,6 @@ class Index:
             if run.stretch.identity == identify(end):
                 return run
         return None
-
-    def _ends(self, start: int, names: Listed) -> list[int]:
-        """Return where the runs on disk that begin at ``start`` end, the longest first."""
-        prefix = f"{self._name}.{start}-"
-        if names is None:
-            names = self._disk.list(self._folder)
-        ends = (n[len(prefix) :].removesuffix(SUFFIX) for n in names if n.startswith(prefix))
-        return sorted((int(end) for end in ends if end.isdecimal()), reverse=True)
 
     def _counts(self) -> tuple[int, int, int, int]:
         return self.lines, self.damaged, self.superseded, self.superseded_bytes
@@ -280,6 +278,16 @@ class Index:
             tail.add(records.line(i))
         rest = [both - runs for both, runs in zip(total, self._counts(), strict=True)]
         tail.lines, tail.damaged, tail.superseded, tail.superseded_bytes = rest
+
+
+def list_runs(disk: Disk, folder: str) -> dict[str, list[int]]:
+    """Return where the runs in a folder end, by data file and beginning."""
+    found: dict[str, list[int]] = {}
+    for name in disk.list(folder):
+        begins, _, end = name.removesuffix(SUFFIX).rpartition("-")
+        if end.isdecimal():
+            found.setdefault(begins, []).append(int(end))
+    return found
 
 
 def discard_runs(disk: Disk, folder: str, name: str, keep: set[str]) -> None:

@@ -6,21 +6,25 @@ again): a header of 128 bytes, then for ``n`` lines the arrays
     u64[n]  hashes, sorted         i64[n]  stamps        u32[n]  lengths
     u64[n]  hashes, file order     u64[n]  offsets       u32[n]  line of each sorted hash
 
-and at last a checksum, u32, of every 4 KiB of those. A block is checked when it is first looked at,
-so that opening a run reads next to nothing of it, and no flipped bit is believed.
+and at last a checksum, u32, of every 4 KiB of those (see `feedback_store.backends.jsonl.blocks`).
 
 A run never changes: it is written beside, synced and renamed. Everything in it can be made again
 from the data file, so whatever looks wrong about one is answered by leaving it aside.
 """
 
-import errno
 import struct
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 from zlib import crc32
 
+from feedback_store.backends.jsonl.blocks import (
+    BLOCK_BYTES,
+    Blocks,
+    checksums_bytes,
+    checksums_of,
+)
 from feedback_store.backends.jsonl.records import Records
 from feedback_store.backends.jsonl.traits import TraitTable, read, written
 
@@ -32,13 +36,8 @@ HEADER_BYTES = 128
 _RECORD_BYTES = 44  # and the number of the traits
 _FEW_TRAITS = 1 << 16
 _TYPECODES: dict[int, Literal["H", "I"]] = {2: "H", 4: "I"}
-_BLOCK_BYTES = 4096
 _POSITION_BITS = 32
 _POSITION_MASK = (1 << _POSITION_BITS) - 1
-
-
-class RunDamagedError(OSError):
-    """A run holds something else than what was written to it."""
 
 
 class Stretch(NamedTuple):
@@ -85,9 +84,7 @@ class Run:
         self.stretch = stretch
         self.count, self._width = shape
         n = self.count
-        self._body = body
-        self._checksums = checksums.cast("I")
-        self._proven = bytearray(len(self._checksums))
+        self._blocks = Blocks(body, checksums)
         self._to_prove = True  # some block of the sorted hashes
         self._sorted = body[: 8 * n].cast("Q")
         self._hashes = body[8 * n : 16 * n].cast("Q")
@@ -101,49 +98,39 @@ class Run:
         first = bisect_left(self._sorted, hashed)
         # What was compared on both sides of the place proves it, once these two are proven.
         if self._to_prove:
-            self._prove(8 * max(first - 1, 0), 8 * min(first + 1, self.count))
-            self._to_prove = 0 in self._proven[: -(-8 * self.count // _BLOCK_BYTES)]
+            self._blocks.prove(8 * max(first - 1, 0), 8 * min(first + 1, self.count))
+            self._to_prove = 0 in self._blocks.proven[: -(-8 * self.count // BLOCK_BYTES)]
         return first if first < self.count and self._sorted[first] == hashed else -1
 
-    def find(self, hashed: int, first: int) -> Iterator[tuple[int, int]]:
-        """Yield offset and length of the lines with that hash, the last one first."""
-        last = first
-        while last < self.count and self._sorted[last] == hashed:
+    def find(self, hashed: int, first: int) -> list[tuple[int, int]]:
+        """Return offset and length of the lines with that hash, the last one first."""
+        n, last = self.count, first + 1
+        while last < n and self._sorted[last] == hashed:
             last += 1
-        n = self.count
-        self._prove(8 * first, 8 * min(last + 1, n))
+        prove_at = self._blocks.prove_at
+        for i in range(first + 1, min(last + 1, n)):
+            prove_at(8 * i)
+        found: list[tuple[int, int]] = []
         for i in range(last - 1, first - 1, -1):
-            self._prove(36 * n + 4 * i, 36 * n + 4 * i + 4)
+            prove_at(36 * n + 4 * i)
             position = self._order[i]
-            self._prove(24 * n + 8 * position, 24 * n + 8 * position + 8)
-            self._prove(32 * n + 4 * position, 32 * n + 4 * position + 4)
-            yield self._offsets[position], self._lengths[position]
-
-    def _prove(self, start: int, end: int) -> None:
-        """Check the blocks of a stretch of the body, each once.
-
-        Raises:
-            RunDamagedError: one of them is not as it was written.
-        """
-        for block in range(start // _BLOCK_BYTES, (end - 1) // _BLOCK_BYTES + 1):
-            if not self._proven[block]:
-                data = self._body[block * _BLOCK_BYTES : (block + 1) * _BLOCK_BYTES]
-                if crc32(data) != self._checksums[block]:
-                    raise RunDamagedError(errno.EIO, "a block of the index is damaged")
-                self._proven[block] = 1
+            prove_at(24 * n + 8 * position)
+            prove_at(32 * n + 4 * position)
+            found.append((self._offsets[position], self._lengths[position]))
+        return found
 
     def extend(self, records: Records, table: TraitTable, first: int = 0) -> None:
         """Add this run's lines to ``records``, but for its first ones."""
-        self._prove(0, len(self._body))
-        n = self.count
+        body, n = self._blocks.body, self.count
+        self._blocks.prove(0, len(body))
         records.hashes.frombytes(self._hashes[first:].cast("B"))
         records.stamps.frombytes(self._stamps[first:].cast("B"))
         records.offsets.frombytes(self._offsets[first:].cast("B"))
         records.lengths.frombytes(self._lengths[first:].cast("B"))
-        records.responses.frombytes(self._body[40 * n + 4 * first : 44 * n])
+        records.responses.frombytes(body[40 * n + 4 * first : 44 * n])
         end = (_RECORD_BYTES + self._width) * n
-        numbers = [table.number(traits) for traits in read(bytes(self._body[end:]))]
-        places = self._body[_RECORD_BYTES * n : end].cast(_TYPECODES[self._width])[first:]
+        numbers = [table.number(traits) for traits in read(bytes(body[end:]))]
+        places = body[_RECORD_BYTES * n : end].cast(_TYPECODES[self._width])[first:]
         records.traits.extend(array("I", map(numbers.__getitem__, places)))
 
 
@@ -159,7 +146,7 @@ def parse_run(data: memoryview) -> Run | None:
         return None
     end = HEADER_BYTES + size
     body, checksums = data[HEADER_BYTES:end], data[end:]
-    if len(checksums) != 4 * -(-len(body) // _BLOCK_BYTES) or crc32(checksums) != checked:
+    if len(checksums) != checksums_bytes(len(body)) or crc32(checksums) != checked:
         return None
     return Run(Stretch(identity, reading, *numbers), (count, width), body, checksums)
 
@@ -182,9 +169,7 @@ def format_run(stretch: Stretch, records: Records, table: TraitTable) -> bytes:
     )
     listed = written(table.all[number] for number in used)
     body = memoryview(b"".join([*(part.tobytes() for part in arrays), listed]))
-    starts = range(0, len(body), _BLOCK_BYTES)
-    blocks = array("I", [crc32(body[start : start + _BLOCK_BYTES]) for start in starts])
-    checksums = blocks.tobytes()
+    checksums = checksums_of(body)
     identity, reading, *numbers = stretch
     shape = len(records), width, len(body)
     header = _HEADER.pack(

@@ -13,7 +13,7 @@ import attrs
 from feedback_store.backends.jsonl.traits import TraitTable
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
-from feedback_store.wire import Glimpse, glimpse_of_plain
+from feedback_store.wire import Glimpse, decode_plain, glimpse_of_plain
 
 
 @attrs.frozen
@@ -41,7 +41,10 @@ class Reading:
         Raises:
             InvalidEntryError: there is none in it.
         """
-        return decode(line, naive_tz=self.naive_tz, fallback_time=self.fallback_time)
+        entry = decode_plain(line, self.naive_tz)
+        if entry is None:
+            return decode(line, naive_tz=self.naive_tz, fallback_time=self.fallback_time)
+        return entry
 
     def glimpse(self, line: bytes) -> Glimpse:
         """Return what the index knows of a line; for most that is cheaper than all of its entry.

@@ -10,9 +10,13 @@ STATE_FOLDER = ".feedback_store"
 QUARANTINE_FOLDER = "quarantine"
 """Damaged lines, as they were."""
 
+FILTERS_NAME = "months.filter"
+"""The file of the index that tells which months an id is not in."""
+
 _MONTH = re.compile(r"feedback_(\d{4})-(0[1-9]|1[0-2])\.jsonl(\.gz|\.zst)?")
 _TEMPORARY = re.compile(
-    r"(\.feedback_\d{4}-\d{2}(\.[0-9a-z]+)+|\.format|feedback_[^/]+\.idx)\.[0-9a-f]+\.tmp"
+    r"(\.feedback_\d{4}-\d{2}(\.[0-9a-z]+)+|\.format|\.months\.filter|feedback_[^/]+\.idx)"
+    r"\.[0-9a-f]+\.tmp"
 )
 _OLDER = re.compile(r"feedback(_\d{8})?\.jsonl")
 

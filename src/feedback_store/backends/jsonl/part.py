@@ -11,10 +11,10 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+from feedback_store.backends.jsonl.blocks import BlockDamagedError
 from feedback_store.backends.jsonl.disk import File, FileStatus, Readable
 from feedback_store.backends.jsonl.doubts import sync_undoubted
 from feedback_store.backends.jsonl.index import Index, Listed
-from feedback_store.backends.jsonl.index_file import RunDamagedError
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading, between_nuls
 from feedback_store.backends.jsonl.naming import MonthName
@@ -76,9 +76,9 @@ class Part:
         file = self.writer or self.file
         sync_undoubted(self._layout, self.name.name, self.gate, file, self.known_end)
 
-    def load(self, names: Listed = None) -> None:
+    def load(self, listed: Listed | None = None) -> None:
         """Take what the index on disk knows, and read the rest."""
-        self.index.load(self.identify, names)
+        self.index.load(self.identify, listed)
         if self.name.plain:
             self._known_bytes = self._before(self.index.end)
             self.catch_up(self.status.size_bytes)
@@ -150,7 +150,7 @@ class Part:
         """Read on, in pieces, up to ``size``."""
         try:
             self._catch_up(size)
-        except RunDamagedError:
+        except BlockDamagedError:
             self.read_anew()
 
     def _catch_up(self, size: int) -> None:
@@ -242,13 +242,13 @@ class Part:
         """Return the entry with its offset and length, or None: the last line of the id is it."""
         try:
             return self._find(id, hashed)
-        except (RunDamagedError, InvalidEntryError):
+        except (BlockDamagedError, InvalidEntryError):
             self.read_anew()
             return self._find(id, hashed)
 
     def _find(self, id: str, hashed: int) -> "tuple[FeedbackEntry, int, int] | None":
         for offset, length in self.index.find(hashed):
-            entry = self.decode(self.file.read(offset, length))
+            entry = self._reading.decode(self.file.read(offset, length))
             if entry.id == id:
                 return entry, offset, length
         return None
@@ -283,7 +283,7 @@ class Part:
     def _ask(self, question: Callable[[], T]) -> T:
         try:
             return question()
-        except RunDamagedError:
+        except BlockDamagedError:
             self.read_anew()
             return question()
 

@@ -17,7 +17,7 @@ from feedback_store.backends.jsonl.folder import Folder
 from feedback_store.backends.jsonl.index import discard_runs
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.locking import WriteLock
-from feedback_store.backends.jsonl.naming import is_temporary
+from feedback_store.backends.jsonl.naming import FILTERS_NAME, is_temporary
 from feedback_store.backends.jsonl.part import Part
 from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
 from feedback_store.backends.jsonl.records import hash_of
@@ -174,6 +174,7 @@ class Rewriter:
         keep = new.part.index.run_names() if new.part is not None else set()
         for part in before:
             discard_runs(self._disk, self._folder.index_path, part.name.name, keep)
+        self._disk.unlink(os.path.join(self._folder.index_path, FILTERS_NAME))
         self._replace(new, before)
         joined = [part for part in before if part.name != new.name]
         for part in before:

@@ -214,8 +214,10 @@ class JsonlStore:
 
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`. One read, by the index."""
-        with Worded(self.path):
-            found = self._read(lambda: self._folder.find(id))
+        self._check_open()
+        with Worded(self.path), self._state:
+            self._folder.refresh()
+            found = self._folder.find(id)
         return None if found is None else found[0]
 
     def version(self) -> str:
@@ -231,12 +233,9 @@ class JsonlStore:
     def close(self) -> None:
         """See `Store.close`."""
         with self._state:
-            if (
-                not self._closed and self._home.prepared
-            ):  # who only read leaves the folder as it was
+            if not self._closed and self._home.prepared:  # a reader leaves all as it was
                 with contextlib.suppress(OSError):  # it can be made again
-                    for part in self._folder.parts():
-                        part.keep_index()
+                    self._folder.keep()
             self._closed = True
             self._folder.forget_all()
             self._view.forget()
@@ -296,5 +295,5 @@ class JsonlStore:
         self._state = threading.RLock()
         self._lock.after_fork()
         self._rewriter.after_fork(self._state)
-        for part in self._folder.parts():
+        for part in self._folder.opened():
             part.gate = SyncGate()

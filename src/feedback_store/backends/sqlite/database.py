@@ -7,7 +7,6 @@ opened again on both sides when they are needed.
 """
 
 import logging
-import secrets
 import sqlite3
 import sys
 import threading
@@ -16,8 +15,9 @@ from contextlib import contextmanager
 
 from feedback_store.backends.sqlite import journal, schema
 from feedback_store.backends.sqlite.place import MEMORY, Place
-from feedback_store.backends.sqlite.pool import Connection, Pool
+from feedback_store.backends.sqlite.pool import Borrowed, Connection, Pool
 from feedback_store.backends.sqlite.rows import Tests
+from feedback_store.backends.sqlite.watching import Watch
 from feedback_store.errors import StoreUnavailableError
 from feedback_store.forking import watch_forks
 
@@ -63,16 +63,13 @@ class Database:
         self._seen: tuple[int, int] | None = None
         self._warned = False
         self._writer: Connection | None = None
-        self._watch: Connection | None = None
         self._start()
         watch_forks(self)
 
     def _start(self) -> None:
         self._writing = threading.RLock()
-        self._watching = threading.Lock()
         self.pool = Pool(self._connect_reader)
-        self._nonce = secrets.token_hex(8)
-        self._watches = 0
+        self._watch = Watch(self._connect)
 
     # ------------------------------------------------------------------------------ writing
 
@@ -163,25 +160,30 @@ class Database:
 
     # ------------------------------------------------------------------------------ reading
 
-    @contextmanager
-    def reader(self) -> Iterator[Connection | None]:
-        """Lend a connection for a short look; None where there is no store yet."""
+    def reader(self) -> "Borrowed":
+        """Lend a connection for a short look, as a context; None where there is no store yet."""
+        return Borrowed(self)
+
+    def lend(self) -> Connection | None:
+        """Begin what `reader` does."""
+        if self.path != MEMORY:
+            return self.pool.borrow() if self.is_there() else None
+        self._writing.acquire()
+        try:
+            return self._connected()
+        except BaseException:
+            self._writing.release()
+            raise
+
+    def take_back(self, connection: Connection, *, broken: bool) -> None:
+        """End what `reader` does; what failed by the database's fault is not used again."""
         if self.path == MEMORY:
-            with self._writing:
-                yield self._connected()
-        elif not self.is_there():
-            yield None
+            self._writing.release()
+        elif broken:
+            connection.close()
+            self.pool.give_back(None)
         else:
-            connection: Connection | None = self.pool.borrow()
-            try:
-                yield connection
-            except sqlite3.DatabaseError:
-                assert connection is not None
-                connection.close()
-                connection = None
-                raise
-            finally:
-                self.pool.give_back(connection)
+            self.pool.give_back(connection)
 
     def is_there(self) -> bool:
         """Say whether there is a store to read; an older schema is brought up to date.
@@ -207,22 +209,11 @@ class Database:
         return True
 
     def version(self) -> str:
-        """Return a token that changes with every change by any process; never the same again.
-
-        SQLite tells a connection how often others have changed the file: one that never writes
-        hears of all. What it counts is its own, so a new connection has another name.
-        """
+        """Return a token that changes with every change by any process; never the same again."""
         if self.path == MEMORY:
             with self._writing:
-                return f"{self._nonce}-{self._connected().total_changes}"
-        with self.reader() as reader, self._watching:
-            if reader is None:
-                return f"{self._nonce}-absent"
-            if self._watch is None:
-                self._watch = self._connect()
-                self._watches += 1
-            (changes,) = self._watch.execute("PRAGMA data_version").fetchone()
-            return f"{self._nonce}-{self._watches}-{changes}"
+                return f"{self._watch.name}-{self._connected().total_changes}"
+        return self._watch.version() if self.is_there() else f"{self._watch.name}-absent"
 
     def _connect_reader(self) -> Connection:
         connection = self._connect()
@@ -270,14 +261,19 @@ class Database:
         """Close all connections; scans that are not at their end take the rest into memory."""
         with self._writing:
             self._rest()
-            self.pool.wake()
+            self._wake()
 
     def _rest(self) -> None:
+        """Close all connections; none is opened until `_wake`."""
         self.pool.rest()
-        for connection in (self._writer, self._watch):
-            if connection is not None:
-                connection.close()
-        self._writer = self._watch = None
+        self._watch.rest()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _wake(self) -> None:
+        self._watch.wake()
+        self.pool.wake()
 
     def before_fork(self) -> None:
         """Come to rest: see the module. What is in memory only goes along with the memory."""
@@ -287,7 +283,8 @@ class Database:
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        self.pool.wake()
+        if self.path != MEMORY:
+            self._wake()
         self._writing.release()
 
     def after_fork_in_child(self) -> None:

@@ -5,6 +5,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from types import TracebackType
 from typing import Protocol, TypeAlias
 
 Connection: TypeAlias = sqlite3.Connection
@@ -32,7 +33,8 @@ class Pool:
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
-        self._calm = threading.Condition(threading.Lock())
+        self._lock = threading.Lock()
+        self._calm = threading.Condition(self._lock)
         self._resting = False
         self._lent = 0
         self._idle: list[Connection] = []
@@ -41,7 +43,7 @@ class Pool:
 
     def borrow(self) -> Connection:
         """Lend a connection until `give_back`; wait while all are to be at rest."""
-        with self._calm:
+        with self._lock:
             while self._resting:
                 self._calm.wait()
             if self._left_behind:
@@ -58,7 +60,7 @@ class Pool:
 
     def give_back(self, connection: Connection | None) -> None:
         """Take a connection back; None for one that is of no more use."""
-        with self._calm:
+        with self._lock:
             self._lent -= 1
             if connection is not None and len(self._idle) < _IDLE:
                 self._idle.append(connection)
@@ -114,3 +116,44 @@ class Pool:
         with self._calm:
             self._resting = False
             self._calm.notify_all()
+
+
+class Lender(Protocol):
+    """Who lends connections for a short look."""
+
+    def lend(self) -> Connection | None:
+        """Lend one; None where there is no store yet."""
+        ...
+
+    def take_back(self, connection: Connection, *, broken: bool) -> None:
+        """Take it back; what failed by the database's fault is not used again."""
+        ...
+
+
+class Borrowed:
+    """A connection that is lent for a short look; None where there is no store yet.
+
+    A class and no generator: it stands around every answer, and costs a third.
+    """
+
+    __slots__ = ("_connection", "_lender")
+
+    def __init__(self, lender: Lender) -> None:
+        self._lender = lender
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Connection | None:
+        """Borrow it."""
+        self._connection = self._lender.lend()
+        return self._connection
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        if self._connection is not None:
+            broken = isinstance(error, sqlite3.DatabaseError)
+            self._lender.take_back(self._connection, broken=broken)
