@@ -39,10 +39,11 @@ def _fill(name: str, folder: Path, data: DataSet) -> None:
 
 
 def _index(folder: Path, data: DataSet) -> None:
-    """Let the store find the files: its first write makes its state folder, and the index in it."""
+    """Let the store find the files, and leave what a store in use has left: index and filters."""
     made = subject("jsonl")(folder)
     (last,) = data.mappings(data.size - 1, 1)
-    made.add(made.prepare(last))  # it is there: nothing is added
+    made.add(made.prepare(last))  # it is there: nothing is added, but the state folder is made
+    made.count()
     made.close()
 
 

@@ -17,6 +17,8 @@ from feedback_store import FeedbackEntry, Metadata, Query, errors, opening
 from feedback_store import store as waist
 from feedback_store.backends.jsonl import JsonlStore, checking
 from feedback_store.backends.memory import MemoryStore
+from feedback_store.backends.objects import ObjectStore
+from feedback_store.backends.objects.opening import open_url
 from feedback_store.backends.sqlite import SqliteStore
 from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS
 from feedback_store.layers import CachedStore
@@ -82,8 +84,9 @@ def test_every_option_is_documented() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     folder = set(inspect.signature(opening._open_folder).parameters) - {"path", "options"}
     cache = {name for name in inspect.signature(opening.open_store).parameters if "cache" in name}
-    shipped = (JsonlStore, MemoryStore, SqliteStore, CachedStore)
-    assert folder.union(cache, *map(options_of, shipped)) == rows
+    shipped = (JsonlStore, MemoryStore, SqliteStore, ObjectStore, CachedStore)
+    of_urls = {"storage_options"} & set(inspect.signature(open_url).parameters)
+    assert folder.union(cache, of_urls, *map(options_of, shipped)) == rows
 
 
 def test_every_default_is_documented() -> None:
@@ -101,8 +104,10 @@ def test_every_default_is_documented() -> None:
         "max_entries": "10,000",
         "max_bytes": "67,108,864",
         "timer": "`time.monotonic`",
+        "cache_bytes": "134,217,728",
+        "now_ns": "`time.time_ns`",
     }
-    for store in (JsonlStore, SqliteStore, CachedStore):
+    for store in (JsonlStore, SqliteStore, ObjectStore, CachedStore):
         for name, parameter in inspect.signature(store).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 assert spelled.get(name, str(parameter.default)) == told[name], name

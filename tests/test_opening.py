@@ -80,7 +80,7 @@ def test_urls_that_would_mean_another_place_are_refused(url: str) -> None:
 def test_an_unknown_scheme_is_told_with_the_known_ones() -> None:
     """The error names the schemes that are known, and how a package adds one."""
     with pytest.raises(UnknownBackendError, match=r"jsonl.*mem.*feedback_store\.backends"):
-        open_store("ftp://example.org/feedback")
+        open_store("gopher://example.org/feedback")
 
 
 def test_an_empty_location_is_refused() -> None:

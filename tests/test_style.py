@@ -27,7 +27,7 @@ MAX_FUNCTION_LINES = 50
 HOMES = {
     "anyio": "aio",
     "apscheduler": "snapshot/schedule",
-    "cachetools": "layers/cache",
+    "cachetools": "layers/cache|backends/objects/months",
     "cattrs": "codec",
     "click": "cli",
     "filelock": "backends/jsonl",

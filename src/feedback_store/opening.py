@@ -7,7 +7,7 @@ its name is the scheme, its object a function ``(url, **options) -> Store``.
 import os
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from feedback_store.errors import UnknownBackendError
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "feedback_store.backends"
 """Where packages register backends of their own."""
 
+Revalidate: TypeAlias = Literal["always", "ttl", "never"]
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -29,7 +31,7 @@ def open_store(
     *,
     redact: Redact | None = None,
     cache_ttl_s: float | None = None,
-    cache_revalidate: Literal["always", "ttl", "never"] = "always",
+    cache_revalidate: Revalidate | None = None,
     **options: Any,  # noqa: ANN401  # every backend has its own
 ) -> FeedbackStore:
     """Open the store at a location; it is made at the first write if it is not there.
@@ -37,13 +39,14 @@ def open_store(
     Args:
         location: a path to a folder of month files, or a URL: ``jsonl:///relative/folder``,
             ``jsonl:////absolute/folder``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
-            ``sqlite://`` or ``mem://`` (in memory, for tests), or the scheme of an installed
-            backend.
+            ``sqlite://`` or ``mem://`` (in memory, for tests), ``s3://bucket/feedback`` or any
+            other filesystem of fsspec, or the scheme of an installed backend.
         redact: what every entry goes through before it is written: see `FeedbackStore`.
         cache_ttl_s: remember answers, by a `feedback_store.layers.CachedStore` around the store,
             and for how long, in seconds, where nothing else says that they still hold; unless
             given, nothing is remembered.
         cache_revalidate: when to ask whether remembered answers still hold: see `CachedStore`.
+            Unless given, ``"always"``, but ``"ttl"`` for a bucket, where asking costs a request.
         **options: what the backend takes: see the class of the store. A folder of month files
             also takes ``beside_older_writer=True``, while an older service still writes there.
 
@@ -60,7 +63,8 @@ def open_store(
         return FeedbackStore(store, redact=redact)
     from feedback_store.layers import CachedStore  # noqa: PLC0415  # only what is used
 
-    cached = CachedStore(store, ttl_s=cache_ttl_s, revalidate=cache_revalidate)
+    own: Revalidate = getattr(store, "cache_revalidate", "always")
+    cached = CachedStore(store, ttl_s=cache_ttl_s, revalidate=cache_revalidate or own)
     return FeedbackStore(cached, redact=redact)
 
 
@@ -157,9 +161,14 @@ def _opener(scheme: str) -> Callable[..., Store]:
         if point.name == scheme:
             opener: Callable[..., Store] = point.load()
             return opener
+    from feedback_store.backends.objects import opening as objects  # noqa: PLC0415  # only what is used
+
+    if objects.serves(scheme):
+        return objects.open_url
     known = sorted({*_OPENERS, *(point.name for point in installed)})
     msg = (
-        f"no backend is known for {scheme}: URLs; known are {', '.join(known)}, and plain paths. "
+        f"no backend is known for {scheme}: URLs; known are {', '.join(known)}, plain paths, and "
+        "the filesystems of fsspec, such as s3, gs, abfs and file. "
         f"A package can add one by the entry point group {ENTRY_POINT_GROUP!r}"
     )
     raise UnknownBackendError(msg)

@@ -18,7 +18,12 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import TypeVar
 
-from feedback_store.backends.jsonl.filters import Filters, keep_filters, read_filters
+from feedback_store.backends.jsonl.filters import (
+    WORTH_MONTHS,
+    Filters,
+    keep_filters,
+    read_filters,
+)
 from feedback_store.backends.jsonl.index import Listed, list_runs
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.lines import Reading
@@ -254,13 +259,14 @@ class Folder:
         self, id: str, hashed: int
     ) -> "tuple[FeedbackEntry, Part, int, int] | None":
         filters = self._known_filters()
+        row = filters.row(hashed)
         self._finds += 1
-        for name in sorted(self._parts.keys() | self._unopened, reverse=True):
-            if name in self._unopened and self._finds < _OPENS_ALL:
-                status = self._disk.status(os.path.join(self.path, name.name))
-                if filters.rules_out(name.name, status, hashed):
+        for name in sorted([*self._parts, *self._unopened], reverse=True):
+            if name in self._unopened:
+                status = self._disk.status(f"{self.path}/{name.name}")
+                if self._finds < _OPENS_ALL and filters.rules_out(name.name, status, row):
                     continue
-            self._wake([name])
+                self._wake([name])
             part = self._parts.get(name)
             if part is not None and (found := part.find(id, hashed)) is not None:
                 return found[0], part, found[1], found[2]
@@ -275,7 +281,8 @@ class Folder:
         """Write what the next process would have to find out anew: a writer's last act."""
         for part in self._order:
             part.keep_index()
-        keep_filters(self._layout, self._known_filters(), self._order)
+        if len(self._order) >= WORTH_MONTHS:
+            keep_filters(self._layout, self._known_filters(), self.parts())
 
     def version(self) -> str:
         """Return a token of what is known now, which never comes back in this process.

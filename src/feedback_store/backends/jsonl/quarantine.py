@@ -5,12 +5,12 @@ again keeps nothing twice.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 
 from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.naming import QUARANTINE_FOLDER
+from feedback_store.spellings import Needles
 
 _PIECE_BYTES = 1 << 20
 
@@ -56,23 +56,3 @@ class Quarantine:
     def _read(self, path: str) -> bytes:
         file = self._disk.open(path)
         return file.read(0, file.size())
-
-
-class Needles:
-    """Ids, as they may stand in a line that does not parse."""
-
-    def __init__(self, ids: Iterable[str]) -> None:
-        self._texts = {text for id in ids for text in _spellings(id)}
-
-    def stand_in(self, line: bytes) -> bool:
-        """Say whether the line holds one of the ids, in quotes or at a torn edge."""
-        return any(
-            b'"' + text + b'"' in line or line.endswith(b'"' + text) or line.startswith(text + b'"')
-            for text in self._texts
-        )
-
-
-def _spellings(id: str) -> set[bytes]:
-    """Return the id as JSON may write it: with every character as it is, or with escapes."""
-    texts = (json.dumps(id, ensure_ascii=escaped)[1:-1] for escaped in (True, False))
-    return {text.encode(errors="surrogatepass") for text in texts}

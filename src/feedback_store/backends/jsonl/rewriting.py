@@ -19,12 +19,13 @@ from feedback_store.backends.jsonl.layout import Layout
 from feedback_store.backends.jsonl.locking import WriteLock
 from feedback_store.backends.jsonl.naming import FILTERS_NAME, is_temporary
 from feedback_store.backends.jsonl.part import Part
-from feedback_store.backends.jsonl.quarantine import Needles, Quarantine
+from feedback_store.backends.jsonl.quarantine import Quarantine
 from feedback_store.backends.jsonl.records import hash_of
 from feedback_store.backends.jsonl.replacement import Replacement
 from feedback_store.errors import LockTimeoutError, StoreUnavailableError
 from feedback_store.failures import sync_failed
 from feedback_store.report import CompactReport
+from feedback_store.spellings import Needles
 
 _TRIES = 100
 

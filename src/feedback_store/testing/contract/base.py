@@ -65,7 +65,7 @@ class ContractBase:
     """How the contract's tests come to a store. See `StoreContract`."""
 
     gaps: ClassVar[Mapping[str, str]] = {}
-    """Tests that this store is known to fail, by name, with the reason."""
+    """Tests that this store is known to fail, by name (or ``test[case]``), with the reason."""
 
     max_entry_bytes: ClassVar[int] = MAX_ENTRY_BYTES
     """The size that one encoded entry may have in the stores that `make_store` makes."""
@@ -74,7 +74,7 @@ class ContractBase:
         """Refuse a gap that names no test."""
         super().__init_subclass__(**kwargs)
         for name in cls.gaps:
-            if not hasattr(cls, name):
+            if not hasattr(cls, name.partition("[")[0]):
                 msg = f"{cls.__name__}.gaps names {name!r}, which is no test"
                 raise TypeError(msg)
 
@@ -100,7 +100,7 @@ class ContractBase:
     @pytest.fixture(autouse=True)
     def _declared_gap(self, request: pytest.FixtureRequest) -> None:
         name = getattr(request.node, "originalname", request.node.name)
-        if reason := self.gaps.get(name):
+        if reason := self.gaps.get(name) or self.gaps.get(request.node.name):
             request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
     @pytest.fixture

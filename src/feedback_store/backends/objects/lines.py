@@ -1,0 +1,168 @@
+"""What stands in an object: a header, then one line for each entry, or for each erasure.
+
+    {"format":1,"lines":2,"bytes":1802,"crc32":"0a1b2c3d"}
+    {"revision":"0199…","entry":{"message_id":…}}
+    {"revision":"0199…","entry":{"message_id":…}}
+
+The header tells whether the rest is whole; length and checksum are those of all bytes after it. A
+line that cannot be read is left out, and its neighbours count. An object that is not whole may be
+one that is just being written, on a filesystem that shows such: what can be read of it counts, and
+nobody removes it.
+"""
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC
+from typing import NamedTuple
+
+from feedback_store.backends.objects.clock import REVISION_CHARS
+from feedback_store.codec import decode
+from feedback_store.errors import InvalidEntryError, StoreUnavailableError
+from feedback_store.stamps import stamp_of
+from feedback_store.wire import Glimpse, glimpse_of_plain
+
+FORMAT_VERSION = 1
+"""The version of the layout that this code writes."""
+
+_BEFORE = b'{"revision":"'
+_BETWEEN = b'","entry":'
+_BETWEEN_ERASED = b'","id":"'
+_REVISION_END = len(_BEFORE) + REVISION_CHARS
+_ENTRY_START = _REVISION_END + len(_BETWEEN)
+_GZIP_LEVEL = 6
+
+
+class Line(NamedTuple):
+    """An entry as it was at a revision.
+
+    Attributes:
+        revision: which one.
+        id: the entry's id.
+        stamp: its time, in microseconds since 1970.
+        body: the entry as the codec's line.
+    """
+
+    revision: str
+    id: str
+    stamp: int
+    body: bytes
+
+
+class Contents(NamedTuple):
+    """What an object holds.
+
+    Attributes:
+        lines: of entries.
+        erased: the revision of each erasure, by the hash of the id.
+        whole: whether it is as it was written.
+        damaged: how many lines could not be read.
+    """
+
+    lines: tuple[Line, ...] = ()
+    erased: Mapping[str, str] = {}
+    whole: bool = True
+    damaged: int = 0
+
+
+def hash_of(id: str) -> str:
+    """Return what an erasure tells of an id: 128 bits of its BLAKE2b hash, in hexadecimal."""
+    return hashlib.blake2b(id.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
+
+def formatted(lines: Iterable[Line], suffix: str = "") -> bytes:
+    """Return the object of some entries."""
+    told = [
+        b"".join((_BEFORE, line.revision.encode(), _BETWEEN, line.body, b"}\n")) for line in lines
+    ]
+    return _packed(told, suffix)
+
+
+def formatted_erased(erased: Mapping[str, str]) -> bytes:
+    """Return the object of some erasures."""
+    told = [
+        b"".join((_BEFORE, revision.encode(), _BETWEEN_ERASED, hashed.encode(), b'"}\n'))
+        for hashed, revision in sorted(erased.items())
+    ]
+    return _packed(told, "")
+
+
+def _packed(told: list[bytes], suffix: str) -> bytes:
+    rest = b"".join(told)
+    header = {
+        "format": FORMAT_VERSION,
+        "lines": len(told),
+        "bytes": len(rest),
+        "crc32": f"{zlib.crc32(rest):08x}",
+    }
+    data = json.dumps(header, separators=(",", ":")).encode() + b"\n" + rest
+    if suffix == ".gz":
+        return gzip.compress(data, compresslevel=_GZIP_LEVEL, mtime=0)
+    return data
+
+
+def parsed(data: bytes, suffix: str, location: str) -> Contents:
+    """Return what an object holds.
+
+    Raises:
+        StoreUnavailableError: it was written by a newer version.
+    """
+    text, whole = unpacked(data, suffix)
+    first, _, rest = text.partition(b"\n")
+    try:
+        header = json.loads(first)
+        version = int(header["format"])
+        told = int(header["bytes"]), str(header["crc32"])
+    except (ValueError, KeyError, TypeError):
+        return Contents((), {}, whole=False, damaged=1 if text else 0)
+    if version > FORMAT_VERSION:
+        msg = (
+            f"{location} was written by a newer version of feedback_store (format {version}, this "
+            f"one knows {FORMAT_VERSION}); upgrade, nothing was changed"
+        )
+        raise StoreUnavailableError(msg)
+    whole = whole and told == (len(rest), f"{zlib.crc32(rest):08x}")
+    lines: list[Line] = []
+    erased: dict[str, str] = {}
+    damaged = 0
+    for raw in rest.split(b"\n"):
+        if raw and not _take(raw, lines, erased):
+            damaged += 1
+    return Contents(tuple(lines), erased, whole, damaged)
+
+
+def _take(raw: bytes, lines: list[Line], erased: dict[str, str]) -> bool:
+    """Take in a line; say whether it could be read."""
+    revision = raw[len(_BEFORE) : _REVISION_END]
+    if not raw.startswith(_BEFORE) or not raw.endswith(b"}") or not _is_hexadecimal(revision):
+        return False
+    if raw.startswith(_BETWEEN_ERASED, _REVISION_END):
+        hashed = raw[_REVISION_END + len(_BETWEEN_ERASED) : -2].decode("ascii", "replace")
+        erased[hashed] = max(erased.get(hashed, ""), revision.decode())
+        return True
+    if not raw.startswith(_BETWEEN, _REVISION_END):
+        return False
+    body = raw[_ENTRY_START:-1]
+    try:
+        seen = glimpse_of_plain(body, UTC) or Glimpse.of(decode(body))
+    except InvalidEntryError:
+        return False
+    lines.append(Line(revision.decode(), seen.id, stamp_of(seen.timestamp), body))
+    return True
+
+
+def _is_hexadecimal(text: bytes) -> bool:
+    return len(text) == REVISION_CHARS and not text.strip(b"0123456789abcdef")
+
+
+def unpacked(data: bytes, suffix: str) -> tuple[bytes, bool]:
+    """Return the bytes of an object, and whether all of them could be unpacked."""
+    if suffix == ".gz":
+        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        try:
+            return unpacker.decompress(data), unpacker.eof
+        except zlib.error:
+            return b"", False
+    return data, True
