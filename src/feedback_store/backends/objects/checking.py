@@ -19,19 +19,19 @@ _SECOND_MS = 1000
 def check(bucket: Bucket, clock: Clock, months: Months) -> CheckReport:
     """Examine a store: problems are told, not raised."""
     checks: list[Check] = []
+    name = "reachable"
     try:
         listed = months.listed()
-        checks.append(Check(name="reachable", status=Status.OK, message="the objects are listed"))
+        checks.append(Check(name=name, status=Status.OK, message="the objects are listed"))
         checks.append(_probe(bucket))
+        name = "readable"
         with months.lock:
-            found = [months.look(name, names) for name, names in listed.items()]
+            found = [months.look(month, names) for month, names in listed.items()]
             checks.extend(_contents(found))
         checks.extend(_objects(bucket, found, clock))
     except StoreUnavailableError as error:
-        hint = (
-            "see that the endpoint is reachable, and that the credentials may list, read and write"
-        )
-        checks.append(Check(name="reachable", status=Status.ERROR, message=str(error), hint=hint))
+        hint = "see that the endpoint is reachable, and that the credentials may list and read"
+        checks.append(Check(name=name, status=Status.ERROR, message=str(error), hint=hint))
     return CheckReport(location=bucket.shown, checks=tuple(checks))
 
 
