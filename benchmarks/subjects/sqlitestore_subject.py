@@ -3,7 +3,6 @@
 from benchmarks.subjects.ours import Durability, Ours
 from feedback_store.backends.sqlite import SqliteStore
 
-
 FILE = "feedback.db"
 
 

@@ -145,10 +145,10 @@ class Bucket:
         if isinstance(error, OSError) and error.errno is not None:
             plain = OSError(error.errno, os.strerror(error.errno), self.shown)
             return in_words(plain, self.shown)
-        made = StoreUnavailableError(
-            f"{self.shown}: {type(error).__name__}; see that the endpoint is reachable and the "
-            "credentials are right, then make the same call again"
-        )
+        hint = "see that the endpoint is reachable and the credentials are right, then try again"
+        if isinstance(error, FileNotFoundError):
+            hint = "there is no such bucket; make it, or mend the location"
+        made = StoreUnavailableError(f"{self.shown}: {type(error).__name__}; {hint}")
         made.filename = self.shown
         return made
 
