@@ -32,7 +32,7 @@ ENVIRONMENT: Final = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""The whole of ``AWS_*`` where an endpoint of our own is used: no secret of this machine is read."""
+"""The whole of ``AWS_*`` where an endpoint of our own is used: nothing else is read."""
 
 Filesystem: TypeAlias = Any
 """A filesystem of fsspec, which has no types."""
