@@ -1,5 +1,6 @@
 """Months that are opened only when something is asked of them, and never missed for that."""
 
+import errno
 import gzip
 import os
 import time
@@ -13,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonl_harness import NOON, a_line, an_entry, contents
 
-from feedback_store import FeedbackEntry, Query
+from feedback_store import FeedbackEntry, Query, StoreUnavailableError
 from feedback_store.backends.jsonl import JsonlStore
 from feedback_store.backends.jsonl.blocks import BLOCK_BYTES
 from feedback_store.backends.jsonl.filters import WORTH_MONTHS, Filters, read_filters
 from feedback_store.backends.jsonl.os_disk import OsDisk, OsFile
 from feedback_store.backends.jsonl.records import hash_of
+from feedback_store.store import Outcome
 
 MONTHS = 12
 EACH = 5
@@ -339,6 +341,27 @@ def test_a_month_that_goes_while_others_are_opened_is_gone(folder: Path) -> None
     with closing(JsonlStore(folder, disk=disk)) as store:
         assert len(list(store.scan(Query()))) == (MONTHS - 1) * EACH
         assert store.get("1-0") is None
+
+
+@pytest.mark.parametrize("verb", ["get", "scan", "append"])
+def test_a_month_that_cannot_be_opened_is_an_error_and_not_absent(folder: Path, verb: str) -> None:
+    """Whatever was short for a moment, the next call finds what is there."""
+
+    def fail() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    calls: dict[str, Callable[[], object]] = {
+        "get": lambda: store.get("1-0"),
+        "scan": lambda: list(store.scan(Query())),
+        "append": lambda: store.append([an_entry("1-0", timestamp=month_of(1))]),
+    }
+    age(folder)  # so that it is not listed again for its own sake
+    with closing(JsonlStore(folder, disk=WatchedDisk(fail))) as store:
+        with pytest.raises(StoreUnavailableError):
+            calls[verb]()
+        assert store.get("1-0") is not None
+        assert len(list(store.scan(Query()))) == MONTHS * EACH
+        assert store.append(everything()) == [Outcome.UNCHANGED] * MONTHS * EACH
 
 
 def test_an_id_in_two_months_is_that_of_the_later_one(folder: Path) -> None:

@@ -94,14 +94,18 @@ class Folder:
 
     def _opening(self, look: Callable[[], T]) -> T:
         """Return the answer of a look that opens files, as of a moment when none came or went."""
-        answer = look()
-        for _ in range(_LOOKS):
-            status = self._disk.status(self.path)
-            if status is not None and (status.inode, status.modified_ns) == self._listed:
-                break
-            self._seen = None
-            self._look()
+        try:
             answer = look()
+            for _ in range(_LOOKS):
+                status = self._disk.status(self.path)
+                if status is not None and (status.inode, status.modified_ns) == self._listed:
+                    break
+                self._seen = None
+                self._look()
+                answer = look()
+        except BaseException:
+            self.forget_all()  # as in `refresh`: a month that could not be opened is not absent
+            raise
         return answer
 
     def _open_all(self) -> None:
@@ -263,9 +267,10 @@ class Folder:
         self._finds += 1
         for name in sorted([*self._parts, *self._unopened], reverse=True):
             if name in self._unopened:
-                status = self._disk.status(f"{self.path}/{name.name}")
-                if self._finds < _OPENS_ALL and filters.rules_out(name.name, status, row):
-                    continue
+                if filters.looks and self._finds < _OPENS_ALL:
+                    status = self._disk.status(f"{self.path}/{name.name}")
+                    if filters.rules_out(name.name, status, row):
+                        continue
                 self._wake([name])
             part = self._parts.get(name)
             if part is not None and (found := part.find(id, hashed)) is not None:
