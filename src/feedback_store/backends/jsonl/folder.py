@@ -79,7 +79,7 @@ class Folder:
     def parts(self) -> list[Part]:
         """Return the parts, the oldest month first, a sealed file before what came after it."""
         if self._unopened:
-            self._opening(self._open_all)
+            self._opening(lambda: self._wake(sorted(self._unopened)))
         return self._order
 
     def opened(self) -> list[Part]:
@@ -107,9 +107,6 @@ class Folder:
             self.forget_all()  # as in `refresh`: a month that could not be opened is not absent
             raise
         return answer
-
-    def _open_all(self) -> None:
-        self._wake(sorted(self._unopened))
 
     def _wake(self, names: list[MonthName]) -> None:
         """Open those of the files that were only listed so far."""
