@@ -224,7 +224,7 @@ def test_a_killed_copy_goes_on(
     expected = lines(absolute[0])
     ended: list[int] = []
     arrived = [0]
-    for _ in range(3):
+    while len(set(arrived)) < 4 and len(ended) < 9:  # a kill may come before the first commit
         process = start_copy(tmp_path, a, b)
         enough = size_of(tmp_path, "b") + SOME_BYTES
         while process.poll() is None and size_of(tmp_path, "b") < enough:
@@ -236,7 +236,8 @@ def test_a_killed_copy_goes_on(
         assert set(there) <= set(expected)
         assert (sent is signal.SIGINT) == told.startswith(b"Cut short after: ")
     assert {-signal.SIGKILL if sent is signal.SIGKILL else 130} == set(ended)
-    assert sorted({*arrived, MANY}) == [*arrived, MANY]
+    assert sorted(arrived) == arrived
+    assert (0, 4) == (arrived[0], len({*arrived} - {MANY}))
     done = run("copy", a, b, "--json")
     counts = {"read": MANY, "added": MANY - arrived[-1], "unchanged": arrived[-1]}
     assert (0, b"") == (done.returncode, done.stderr)
