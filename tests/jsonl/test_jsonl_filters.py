@@ -112,6 +112,23 @@ def test_no_month_is_opened_for_an_entry_that_is_not_there(folder: Path) -> None
     assert opened_for(folder, "nowhere") == []
 
 
+def test_few_strangers_seem_to_be_there(tmp_path: Path) -> None:
+    """One look in a table that is as full as may be would take two in a hundred for known."""
+    with closing(JsonlStore(tmp_path)) as store:
+        many = [
+            an_entry(f"{m}-{k}", timestamp=month_of(m)) for m in range(1, 5) for k in range(256)
+        ]
+        store.append(many)
+        settle(tmp_path)
+        assert store.get("1-0") is not None
+    filters = read_filters(OsDisk(), str(tmp_path / FILE.parent))
+    names = list(filters.looks)
+    assert len(names) == 4
+    asked = [(name, f"stranger-{k}") for name in names for k in range(2000)]
+    assert sum(not ruled_out(filters, *one, tmp_path) for one in asked) < len(asked) / 100
+    assert not any(ruled_out(filters, OLDEST, f"1-{k}", tmp_path) for k in range(256))
+
+
 def test_without_filters_the_newest_month_is_asked_first(folder: Path) -> None:
     """Most questions are about what came lately."""
     (folder / FILE).unlink()

@@ -3,9 +3,9 @@
 To open a month is cheap, to open the months of three years for one entry is not. This file holds
 what each month's file looked like when all of its lines were known (inode number, size, time of
 change), and a table: 32 to 64 rows for each line of the largest month, and in each row a bit for
-each month. The bit is set where the month has an id whose hash leads to the row: a Bloom filter
-with one hash function (Bloom, 1970) for each month, side by side, so that one look asks all of
-them. While a file looks the same, an id whose bit is not set is not in it; where the bit is set, or
+each month. An id's hash leads to two rows; the bits of its month are set in both: a Bloom filter
+with two hash functions (Bloom, 1970) for each month, side by side, so that two looks ask all of
+them. While a file looks the same, an id without both bits is not in it; where both are set, or
 the file looks otherwise, or anything here is not as it was written, the month is opened and asked
 itself. So the file may be missing, old or damaged, and never hides an entry.
 
@@ -31,7 +31,7 @@ from feedback_store.backends.jsonl.part import Part
 WORTH_MONTHS = 4
 """Months that had to be opened before the file is written again."""
 
-_MAGIC = b"FSFILTR1"
+_MAGIC = b"FSFILTR2"
 _ORDER_MARK = 0x01020304
 _HEADER = struct.Struct("=8sIIIIII")
 _MONTH = struct.Struct("=QQQ")
@@ -75,13 +75,16 @@ class Filters:
         if self._table is None:
             return 0
         power, width, blocks = self._table
-        start = (hashed >> (_HASH_BITS - power)) * width
-        try:
-            blocks.prove(start, start + width)
-        except BlockDamagedError:
-            self.looks.clear()
-            return 0
-        return int.from_bytes(blocks.body[start : start + width], "little")
+        both = -1
+        for row in _rows_of(hashed, power):
+            start = row * width
+            try:
+                blocks.prove(start, start + width)
+            except BlockDamagedError:
+                self.looks.clear()
+                return 0
+            both &= int.from_bytes(blocks.body[start : start + width], "little")
+        return both
 
     def rules_out(self, name: str, status: FileStatus | None, row: int) -> bool:
         """Say whether a month whose file looks like this has no id that leads to the row."""
@@ -89,6 +92,12 @@ class Filters:
         if looked is None or status is None or looked != status[:3]:
             return False
         return not row >> self._bits[name] & 1
+
+
+def _rows_of(hashed: int, power: int) -> tuple[int, int]:
+    """Return the rows of a hash: its upper bits are the number of one, those below of the other."""
+    rows = hashed >> (_HASH_BITS - 2 * power)
+    return rows >> power, rows & (1 << power) - 1
 
 
 def read_filters(disk: Disk, folder: str) -> Filters:
@@ -162,7 +171,8 @@ def _formatted(settled: dict[str, tuple[Part, FileStatus]]) -> bytes:
 
 
 def _enter(rows: bytearray, hashes: Iterable[int], power: int, width: int, number: int) -> None:
-    """Set the bit of a month in the row of each of its hashes."""
-    shift, byte, bit = _HASH_BITS - power, number // 8, 1 << number % 8
+    """Set the bit of a month in the rows of each of its hashes."""
+    byte, bit = number // 8, 1 << number % 8
     for hashed in hashes:
-        rows[(hashed >> shift) * width + byte] |= bit
+        for row in _rows_of(hashed, power):
+            rows[row * width + byte] |= bit
