@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmarks import asked, page
 from benchmarks.__main__ import main
 from benchmarks.building import build
 from benchmarks.entries import DataSet, line_of, timestamp_of
+from benchmarks.objects.operations import OPERATIONS, sentence_on
 from benchmarks.rows import DECIDING, REMEMBERED, ROWS, SIZED
 from benchmarks.subjects import OURS, PEERS, subject
 from benchmarks.subjects.counts import Counts
@@ -60,6 +62,27 @@ def test_ours_are_measured_at_three_sizes(tmp_path: Path) -> None:
     stores = {title: {row[2] for row in rows if row[0] == title} for title in SIZED}
     assert {2, 4} == set(map(len, stores.values()))
     assert set(REMEMBERED) == {title for title, names in stores.items() if len(names) == 4}
+
+
+def test_what_the_object_store_asks_of_a_bucket(tmp_path: Path) -> None:
+    """Loads, operations and adds have their tables, and every cell in them is filled."""
+    if missing := [name for name in ("s3fs", "moto", "flask", "anyio") if find_spec(name) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    loads, operations, adds = tables_of("objects", folder=tmp_path)
+    assert [] == [row for rows in (loads, operations, adds) for row in rows if not all(row)]
+    assert ["on", "off"] * 2 == [row[1] for row in loads[2:]]
+    assert [operation.title for operation in OPERATIONS] == [row[0] for row in operations[2:]]
+    assert ["threads", "tasks"] == [row[0].split()[1] for row in adds[2:]]
+    requests = {row[0]: dict(zip(operations[0], row, strict=True)) for row in operations[2:]}
+    assert ("1", "0") == (requests["get, warm"]["LIST"], requests["get, warm"]["GET"])
+    assert "1" == requests["add"]["PUT"]
+
+
+def test_a_month_that_a_page_needs_not_is_told() -> None:
+    """The sentence below the table says which objects the page fetched, and complains of others."""
+    assert "fetched objects of 2025-10, and no other" in sentence_on(["2025-10"])
+    assert "does not ask for:** 2025-08, 2025-11" in sentence_on(["2025-08", "2025-10", "2025-11"])
+    assert "of no month" in sentence_on([])
 
 
 def test_the_docs_take_all_rows_or_none(capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,7 +104,10 @@ def test_every_default_is_documented() -> None:
         "max_entries": "10,000",
         "max_bytes": "67,108,864",
         "timer": "`time.monotonic`",
+        "compression": '`"gzip"`',
         "cache_bytes": "134,217,728",
+        "cache_folder_bytes": "1,073,741,824",
+        "max_batch": "1,000",
         "now_ns": "`time.time_ns`",
     }
     for store in (JsonlStore, SqliteStore, ObjectStore, CachedStore):

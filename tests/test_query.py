@@ -57,7 +57,11 @@ CASES: list[tuple[dict[str, Any], FeedbackEntry, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("conditions", "entry", "expected"), CASES, ids=str)
+@pytest.mark.parametrize(
+    ("conditions", "entry", "expected"),
+    CASES,
+    ids=[f"{number} {' and '.join(case[0])}" for number, case in enumerate(CASES)],
+)
 def test_conditions(conditions: dict[str, Any], entry: FeedbackEntry, expected: bool) -> None:
     """Every condition that is given must hold."""
     assert expected == Query(**conditions).matches(entry)

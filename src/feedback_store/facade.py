@@ -8,7 +8,7 @@ from typing import Any, Self
 from feedback_store import changing, operations
 from feedback_store.batch import BatchResult
 from feedback_store.entry import FeedbackEntry
-from feedback_store.group_commit import GroupCommit
+from feedback_store.group_commit import GroupCommit, grouping_of
 from feedback_store.hooks import Changes
 from feedback_store.query import Page, Query
 from feedback_store.redaction import Redact, checked, guarded
@@ -42,7 +42,7 @@ class FeedbackStore:
 
     def __init__(self, store: Store, *, redact: Redact | None = None) -> None:
         self._store = store
-        self._group = GroupCommit(store.append)
+        self._group = GroupCommit(store.append, grouping_of(store))
         self._redact = None if redact is None else guarded(redact)
         self._admit = checked if self._redact is None else self._redact
         self._changes = Changes()

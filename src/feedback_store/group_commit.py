@@ -3,6 +3,10 @@
 The thread that finds nobody at work leads: it takes all that waits, appends it, and hands every
 thread its outcome. Those who come meanwhile wait for the next round, so that the slower the sync,
 the larger the group, and a lone thread never waits for company.
+
+Where an append costs much more than a wait, as a request over a network does, the leader may
+linger: until all have come who are likely to, those whom the last group let go, but no longer than
+it was told. Without that, of ten threads one goes alone, nine together, and one alone again.
 """
 
 import os
@@ -11,12 +15,38 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+import attrs
+
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreUnavailableError
 from feedback_store.store import Outcome
 
 MAX_GROUP = 1000
 """Entries that one round takes at most."""
+
+
+@attrs.frozen
+class Grouping:
+    """How a store wishes to be written to by many at once; its attribute ``grouping`` tells.
+
+    Attributes:
+        linger_s: how long to wait, in seconds, for those who are likely to come.
+        max_batch: entries that one round takes at most.
+    """
+
+    linger_s: float = attrs.field(default=0.0, validator=attrs.validators.ge(0))
+    max_batch: int = attrs.field(default=MAX_GROUP, validator=attrs.validators.ge(1))
+
+
+AT_ONCE = Grouping()
+"""What a store wishes that says nothing."""
+
+
+def grouping_of(store: object) -> Grouping:
+    """Return what a store, or what is below a layer, wishes."""
+    grouping: Grouping = getattr(store, "grouping", AT_ONCE)
+    return grouping
+
 
 Append: TypeAlias = Callable[[Sequence[FeedbackEntry]], Sequence[Outcome]]
 """What stores entries by one call, and says what became of each, in their order."""
@@ -91,12 +121,14 @@ class _Ticket(Ticket):
 class _Queue:
     """Who waits, and who leads, in one process."""
 
-    __slots__ = ("group_size", "leader", "mutex", "pid", "waiting")
+    __slots__ = ("arrived", "group_size", "leader", "mutex", "pid", "waiting", "wanted")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.mutex = threading.Lock()
+        self.arrived = threading.Condition(self.mutex)
         self.waiting: list[_Ticket] = []
+        self.wanted = 0
         self.leader: _Ticket | None = None
         self.group_size = 0
 
@@ -109,11 +141,22 @@ class _Queue:
             else:
                 ticket.done = threading.Lock()
                 ticket.done.acquire()
+                if self.wanted and len(self.waiting) >= self.wanted:
+                    self.arrived.notify()
 
-    def take(self) -> list[_Ticket]:
+    def linger(self, leader: _Ticket, grouping: Grouping) -> None:
+        """Wait until all are here who are likely to come: those whom the last group let go."""
+        with self.mutex:
+            # Who leads because nobody else did is one of them; whoever waited before is not.
+            coming = self.group_size - (leader.done is None)
+            self.wanted = min(len(self.waiting) + coming, grouping.max_batch)
+            self.arrived.wait_for(lambda: len(self.waiting) >= self.wanted, grouping.linger_s)
+            self.wanted = 0
+
+    def take(self, max_batch: int = MAX_GROUP) -> list[_Ticket]:
         """Take the group of the next round out of the queue."""
         with self.mutex:
-            group, self.waiting = self.waiting[:MAX_GROUP], self.waiting[MAX_GROUP:]
+            group, self.waiting = self.waiting[:max_batch], self.waiting[max_batch:]
         self.group_size = len(group)
         return group
 
@@ -135,8 +178,9 @@ class _Queue:
 class GroupCommit:
     """Gathers single entries of many threads into calls of one ``append``."""
 
-    def __init__(self, append: Append) -> None:
+    def __init__(self, append: Append, grouping: Grouping = AT_ONCE) -> None:
         self._append = append
+        self._grouping = grouping
         self._queue = _Queue()
 
     def add(self, entry: FeedbackEntry) -> Outcome:
@@ -156,7 +200,7 @@ class GroupCommit:
             if ticket.done is not None:
                 ticket.done.acquire()
             if queue.leader is ticket:
-                self._lead(queue)
+                self._lead(queue, ticket)
         finally:
             # An interrupt may come while this thread waits, or when it was just given the lead.
             if ticket.outcome is None or queue.leader is ticket:
@@ -165,11 +209,13 @@ class GroupCommit:
             raise ticket.error or _interrupted()
         return ticket.outcome
 
-    def _lead(self, queue: _Queue) -> None:
+    def _lead(self, queue: _Queue, leader: _Ticket) -> None:
         """Serve one group."""
-        if queue.group_size > 1:
+        if self._grouping.linger_s:
+            queue.linger(leader, self._grouping)
+        elif queue.group_size > 1:
             time.sleep(0)  # those whom the last group let go are about to come again
-        group = queue.take()
+        group = queue.take(self._grouping.max_batch)
         try:
             serve(self._append, group)
         finally:

@@ -189,7 +189,7 @@ def as_nobody() -> None:
 @pytest.fixture
 def open_path(tmp_path: Path) -> Path:
     """Let everybody through to the folder of the test."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
+    for path in (tmp_path, *tmp_path.parents[:3]):
         if path.stat().st_uid == os.getuid():
             path.chmod(path.stat().st_mode | 0o055)
     return tmp_path

@@ -90,7 +90,9 @@ class Bucket:
     def process(self, skew_ns: int = 0) -> ObjectStore:
         """Return another process, whose clock is wrong by so much."""
         ticks = itertools.count(1_700_000_000_000_000_000 + skew_ns, 1000)
-        return ObjectStore(HookedFileSystem(), self.root, now_ns=lambda: next(ticks))
+        return ObjectStore(
+            HookedFileSystem(), self.root, retry_attempts=1, now_ns=lambda: next(ticks)
+        )
 
     def act(self, who: int, verb: str, id: str, text: str) -> None:
         """Let a process do something, and note what should be visible then."""

@@ -95,7 +95,7 @@ class _Group:
                 self.said.append(f"power cut: {words}: {problems[-1]}")
 
 
-def wakes_early(self: GroupCommit, queue: Any) -> None:  # noqa: ANN401  # private to the group
+def wakes_early(self: GroupCommit, queue: Any, _leader: object) -> None:  # noqa: ANN401  # private to the group
     """Tell the followers that all is well, and write then."""
     group: Sequence[Any] = queue.take()
     for ticket in group:

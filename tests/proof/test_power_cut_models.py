@@ -360,7 +360,7 @@ def test_states_can_be_limited() -> None:
         (["append g abc", "fail g", "truncate g 0", "append g xyz", "sync g"], {b"xyz"}),
         (["append g abc", "fail g", "truncate g 2", "sync g"], {b"ca", b"c\0"}),
     ],
-    ids=str,
+    ids=lambda given: str(sorted(given)) if isinstance(given, set) else str(given),
 )
 def test_a_failed_sync_is_not_made_good_by_the_next(
     model: str, ops: list[str], expected: set[bytes]

@@ -26,7 +26,7 @@ def test_no_acknowledged_entry_is_lost_by_kills(tmp_path: Path, mode: str) -> No
     file, notes = tmp_path / "store" / "feedback.db", tmp_path / "journal"
     notes.mkdir()
     journal = Journal(notes)
-    scene = Scene(lambda: SqliteStore(file, journal_mode=mode), journal)  # type: ignore[arg-type]  # one of the two
+    scene = Scene(lambda: SqliteStore(file, journal_mode=mode, lock_timeout_s=100), journal)  # type: ignore[arg-type]  # one of the two
     seconds = run(scene)
 
     outcome = told(journal)

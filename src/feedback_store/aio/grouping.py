@@ -18,7 +18,7 @@ import anyio.lowlevel
 
 from feedback_store.aio.threads import Threads, result_of
 from feedback_store.entry import FeedbackEntry
-from feedback_store.group_commit import MAX_GROUP, Append, Ticket, serve
+from feedback_store.group_commit import AT_ONCE, Append, Grouping, Ticket, serve
 from feedback_store.store import Outcome
 
 
@@ -47,20 +47,29 @@ class _Ticket(Ticket):
 class _Queue:
     """Who waits in one process, in their order, and whether a thread serves them."""
 
-    __slots__ = ("mutex", "pid", "serving", "waiting")
+    __slots__ = ("arrived", "mutex", "pid", "serving", "waiting", "wanted")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.mutex = threading.Lock()
+        self.arrived = threading.Condition(self.mutex)
+        self.wanted = 0
         self.waiting: dict[_Ticket, None] = {}
         self.serving = False
 
-    def take(self) -> list[_Ticket]:
+    def linger(self, coming: int, grouping: Grouping) -> None:
+        """Wait until all are here who are likely to come: those whom the last group let go."""
+        with self.mutex:
+            self.wanted = min(len(self.waiting) + coming, grouping.max_batch)
+            self.arrived.wait_for(lambda: len(self.waiting) >= self.wanted, grouping.linger_s)
+            self.wanted = 0
+
+    def take(self, max_batch: int) -> list[_Ticket]:
         """Take the next group out of the queue; when there is none, the thread's service ends."""
         begun: list[_Ticket] = []
         with self.mutex:
             while self.waiting and not begun:
-                group = list(islice(self.waiting, MAX_GROUP))
+                group = list(islice(self.waiting, max_batch))
                 for ticket in group:
                     del self.waiting[ticket]
                 begun = [t for t in group if t.served.set_running_or_notify_cancel()]
@@ -76,9 +85,10 @@ class _Queue:
 class AsyncGroupCommit:
     """Gathers single entries of many tasks into calls of one ``append``."""
 
-    def __init__(self, append: Append, thread: Threads) -> None:
+    def __init__(self, append: Append, thread: Threads, grouping: Grouping = AT_ONCE) -> None:
         self._append = append
         self._thread = thread
+        self._grouping = grouping
         self._queue = _Queue()
 
     async def add(self, entry: FeedbackEntry) -> Outcome:
@@ -110,10 +120,12 @@ class AsyncGroupCommit:
                 self._thread.submit(partial(self._serve, queue))
                 queue.serving = True
             queue.waiting[ticket] = None
+            if queue.wanted and len(queue.waiting) >= queue.wanted:
+                queue.arrived.notify()
 
     def _serve(self, queue: _Queue) -> None:
         """Serve one group after the other, in the thread."""
-        while group := queue.take():
+        while group := queue.take(self._grouping.max_batch):
             # Whatever it raises, the tickets have it; an interrupt finds nobody here to interrupt.
             with contextlib.suppress(BaseException):
                 serve(self._append, group)
@@ -121,5 +133,7 @@ class AsyncGroupCommit:
                 ticket.trace = ticket.error.__traceback__ if ticket.error else None
             for ticket in group:  # not before: the first to raise the error adds to its trace
                 ticket.served.set_result(None)
-            if len(group) > 1:
+            if self._grouping.linger_s:
+                queue.linger(len(group), self._grouping)
+            elif len(group) > 1:
                 time.sleep(0)  # those whom the group let go are about to come again

@@ -12,6 +12,7 @@ from feedback_store.aio.threads import Threads, result_of
 from feedback_store.batch import BatchResult
 from feedback_store.entry import FeedbackEntry
 from feedback_store.facade import FeedbackStore
+from feedback_store.group_commit import grouping_of
 from feedback_store.operations import conflict
 from feedback_store.query import Page, Query
 from feedback_store.redaction import checked
@@ -48,7 +49,7 @@ class AsyncFeedbackStore:
         self._threads = Threads(max_threads, "feedback_store")
         # Of its own, so that no number of slow reads keeps a thumb from being acknowledged.
         self._writer = Threads(1, "feedback_store-add")
-        self._group = AsyncGroupCommit(feedback.add_each, self._writer)
+        self._group = AsyncGroupCommit(feedback.add_each, self._writer, grouping_of(feedback.store))
 
     def __repr__(self) -> str:
         """Show the store and its location."""

@@ -7,7 +7,7 @@ from feedback_store.backends.jsonl.layout import Layout, write_all
 from feedback_store.backends.jsonl.naming import MonthName
 from feedback_store.backends.jsonl.part import MEMORY_LINES, Part
 from feedback_store.backends.jsonl.records import Line
-from feedback_store.backends.jsonl.sealed import Packer, packer_for
+from feedback_store.compressing import Packer, packer_for
 from feedback_store.failures import sync_failed
 
 _PIECE_BYTES = 1 << 20

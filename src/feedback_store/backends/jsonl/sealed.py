@@ -5,41 +5,26 @@ read, into an anonymous temporary file (in memory while it is small) that goes w
 the index knows needs no unpacking at all.
 """
 
-import importlib
 import logging
 import os
 import tempfile
 import threading
-import zlib
 from collections.abc import Callable
-from typing import IO, Any, Protocol
+from typing import IO
 
 from feedback_store.backends.jsonl.disk import Disk, FileStatus, Readable
-from feedback_store.errors import MissingExtraError
+from feedback_store.compressing import Unpacker, unpacker_for
 
 logger = logging.getLogger("feedback_store.jsonl")
 
 _PIECE_BYTES = 1 << 20
 _IN_MEMORY_BYTES = 8 << 20
-_GZIP = 16 + zlib.MAX_WBITS
-
-
-class _Unpacker(Protocol):
-    """What `zlib.decompressobj` and its kin for other formats have in common."""
-
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    def decompress(self, data: bytes, /) -> bytes: ...
 
 
 class SealedFile:
     """The contents of a compressed file, as something that is only read."""
 
-    def __init__(self, path: str, packed: Readable, unpacker: Callable[[], _Unpacker]) -> None:
+    def __init__(self, path: str, packed: Readable, unpacker: Callable[[], Unpacker]) -> None:
         self._path = path
         self._packed = packed
         self._unpacker = unpacker
@@ -146,56 +131,4 @@ def open_sealed(disk: Disk, path: str) -> SealedFile:
     Raises:
         MissingExtraError: the file is .zst, and nothing that reads it is installed.
     """
-    unpacker = _zstd_unpacker(path) if path.endswith(".zst") else _gzip_unpacker
-    return SealedFile(path, disk.open(path), unpacker)
-
-
-def packer_for(suffix: str) -> "Packer":
-    """Return what compresses the contents of a file with that suffix."""
-    if suffix == ".gz":
-        return zlib.compressobj(6, zlib.DEFLATED, _GZIP)
-    if suffix == ".zst":
-        made: Packer = _zstd(suffix).ZstdCompressor()
-        return made
-    return _Plain()
-
-
-class Packer(Protocol):
-    """What `zlib.compressobj` and its kin for other formats have in common."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        """Take in bytes; return what is ready."""
-        ...
-
-    def flush(self) -> bytes:
-        """Return the rest."""
-        ...
-
-
-class _Plain:
-    """No compression."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        return data
-
-    def flush(self) -> bytes:
-        return b""
-
-
-def _gzip_unpacker() -> _Unpacker:
-    return zlib.decompressobj(_GZIP)
-
-
-def _zstd_unpacker(path: str) -> Callable[[], _Unpacker]:
-    made: Callable[[], _Unpacker] = _zstd(path).ZstdDecompressor
-    return made
-
-
-def _zstd(path: str) -> Any:  # noqa: ANN401  # one of two modules of the same shape
-    for name in ("compression.zstd", "backports.zstd"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    msg = f"{path} needs the extra 'zstd': pip install 'feedback-store[zstd]'"
-    raise MissingExtraError(msg)
+    return SealedFile(path, disk.open(path), unpacker_for(path))

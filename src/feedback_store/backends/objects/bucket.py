@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 from feedback_store.backends.objects.naming import ObjectName, parse_name
+from feedback_store.backends.objects.retrying import Patience, is_hopeful
 from feedback_store.errors import FeedbackStoreError, StoreUnavailableError
-from feedback_store.failures import in_words
 
 T = TypeVar("T")
 Filesystem: TypeAlias = Any
@@ -20,8 +20,8 @@ Filesystem: TypeAlias = Any
 _AT_ONCE = 64
 """Objects that are fetched side by side."""
 
-_FLAT = {"s3", "s3a", "gs", "gcs"}
-"""Protocols whose listing has no folders: one request tells a thousand names."""
+_MAGIC = set("*?[")
+"""In a path, these make fsspec look for what matches."""
 
 
 class Bucket:
@@ -31,10 +31,14 @@ class Bucket:
         make: makes the filesystem, in each process anew.
         root: where the store is, as the filesystem names it.
         shown: where it is, as people may see it: without secrets.
+        patience: how often a request is made before it has failed.
     """
 
-    def __init__(self, make: Callable[[], Filesystem], root: str, shown: str) -> None:
+    def __init__(
+        self, make: Callable[[], Filesystem], root: str, shown: str, patience: Patience
+    ) -> None:
         self._make = make
+        self._patience = patience
         self.root = root.rstrip("/")
         self.shown = shown
         self._filesystem: Filesystem = None
@@ -52,8 +56,7 @@ class Bucket:
         """Return the objects of a month, or of all, in their order, and the paths that are none."""
         ours: builtins.list[ObjectName] = []
         others: builtins.list[str] = []
-        above = f"{self.root}/{folder}" if folder else self.root
-        for path in self.call(lambda: list(self._paths(above))):
+        for path in self.call(lambda: list(self._paths(folder))):
             below = path[len(self.root) + 1 :]
             name = parse_name(below)
             if name is None:
@@ -63,16 +66,12 @@ class Bucket:
         return sorted(ours), sorted(others)
 
     def _paths(self, folder: str) -> Iterable[str]:
-        """Return all paths in a folder and in those in it.
+        """Return all paths in a folder of the store, or in all of it.
 
         A filesystem's own `find` walks where names are in folders, and takes a folder that it
         cannot list for an empty one: that is for us to tell apart.
         """
-        filesystem = self.filesystem
-        if not _FLAT.isdisjoint(_protocols(filesystem)):
-            found: Iterable[str] = filesystem.find(folder)
-            return found
-        return self._walk(folder)
+        return self._walk(f"{self.root}/{folder}" if folder else self.root)
 
     def _walk(self, folder: str) -> Iterator[str]:
         try:
@@ -87,22 +86,48 @@ class Bucket:
                 yield path
 
     def read(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
-        """Yield the bytes of objects, by their paths below the root; None for one that is gone."""
-        for first in range(0, len(paths), _AT_ONCE):
-            some = {f"{self.root}/{path}": path for path in paths[first : first + _AT_ONCE]}
-            found = self._fetch(list(some))
-            for above, path in some.items():
-                data = found[above]
-                if isinstance(data, FileNotFoundError):
-                    yield path, None
-                elif isinstance(data, BaseException):
-                    raise self._worded(data) from data
-                else:
-                    yield path, data
+        """Yield the bytes of objects, by their paths below the root; None for one that is gone.
 
-    def _fetch(self, paths: Sequence[str]) -> dict[str, Any]:
-        found: dict[str, Any] = self.call(lambda: self.filesystem.cat([*paths], on_error="return"))
+        Raises:
+            StoreUnavailableError: one can be there and cannot be read.
+        """
+        for first in range(0, len(paths), _AT_ONCE):
+            yield from self._read_together(paths[first : first + _AT_ONCE]).items()
+
+    def _read_together(self, paths: Sequence[str]) -> dict[str, bytes | None]:
+        """Return the bytes of some objects; only those that failed are asked for again."""
+        found: dict[str, bytes | None] = {}
+
+        def ask() -> None:
+            missing = {f"{self.root}/{path}": path for path in paths if path not in found}
+            failed: builtins.list[Exception] = []
+            for above, data in self._fetch([*missing]).items():
+                if isinstance(data, Exception) and not isinstance(data, FileNotFoundError):
+                    failed.append(data)
+                else:
+                    found[missing[above]] = None if isinstance(data, Exception) else data
+            if failed:
+                raise min(failed, key=is_hopeful)  # one without hope, if there is any
+
+        self.call(ask)
+        return {path: found[path] for path in paths}
+
+    def _fetch(self, paths: Sequence[str]) -> dict[str, bytes | Exception]:
+        """Return what became of each: its bytes or an error."""
+        if _MAGIC.isdisjoint(self.root):
+            return self._cat(paths)
+        return {path: self._cat_one(path) for path in paths}  # or fsspec takes it for a pattern
+
+    def _cat(self, paths: Sequence[str], **options: Any) -> dict[str, bytes | Exception]:  # noqa: ANN401  # each filesystem has its own
+        found: dict[str, Any] = self.filesystem.cat([*paths], on_error="return", **options)
         return found
+
+    def _cat_one(self, path: str) -> bytes | Exception:
+        try:
+            data: bytes = self.filesystem.cat_file(path)
+        except Exception as error:  # noqa: BLE001  # as `cat` does; `read` raises it
+            return error
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """Make an object, durably, by one request: it is there whole or not at all.
@@ -110,7 +135,10 @@ class Bucket:
         Raises:
             StoreUnavailableError: it is unknown whether it was made; the same may be written again.
         """
-        self.call(lambda: self.filesystem.pipe_file(f"{self.root}/{path}", data))
+        self.call(lambda: self._put(f"{self.root}/{path}", data))
+
+    def _put(self, path: str, data: bytes) -> None:
+        self.filesystem.pipe_file(path, data)
 
     def remove(self, paths: Iterable[str]) -> None:
         """Remove objects; those that are gone already are none."""
@@ -125,51 +153,32 @@ class Bucket:
                 raise
 
     def call(self, request: Callable[[], T]) -> T:
-        """Make a request; word what goes wrong.
+        """Make a request, again where that may help; word what goes wrong.
 
         Raises:
             StoreUnavailableError: it failed.
         """
+        return self._patience.call(lambda: self._once(request))
+
+    def _once(self, request: Callable[[], T]) -> T:
         try:
             return request()
         except FeedbackStoreError:
             raise
         except Exception as error:
-            raise self._worded(error) from error
+            raise self.worded(error) from error
 
-    def _worded(self, error: BaseException) -> StoreUnavailableError:
+    def worded(self, error: Exception) -> StoreUnavailableError:
         """Return the library's error for one of a filesystem: each has errors of its own.
 
         Its message is left out, since it may tell a secret: the cause has it.
         """
-        if isinstance(error, OSError) and error.errno is not None:
-            plain = OSError(error.errno, os.strerror(error.errno), self.shown)
-            return in_words(plain, self.shown)
+        what = type(error).__name__
         hint = "see that the endpoint is reachable and the credentials are right, then try again"
         if isinstance(error, FileNotFoundError):
             hint = "there is no such bucket; make it, or mend the location"
-        made = StoreUnavailableError(f"{self.shown}: {type(error).__name__}; {hint}")
+        elif isinstance(error, OSError) and error.errno is not None:
+            what = os.strerror(error.errno)
+        made = StoreUnavailableError(f"{self.shown}: {what}; {hint}")
         made.filename = self.shown
         return made
-
-
-def bucket_of(filesystem: Filesystem, root: str) -> Bucket:
-    """Return the objects below a root of a filesystem."""
-    protocols = _protocols(filesystem)
-    kind, given = type(filesystem), filesystem.storage_options
-    options = {**given, "use_listings_cache": False, "skip_instance_cache": True}
-
-    def make() -> Filesystem:
-        return kind(*filesystem.storage_args, **options)
-
-    shown = f"{protocols[0]}://{root}"
-    if "file" in protocols:
-        from feedback_store.backends.objects.local import LocalBucket  # noqa: PLC0415  # only what is used
-
-        return LocalBucket(make, os.path.abspath(root), f"file://{os.path.abspath(root)}")  # noqa: PTH100  # not to be resolved
-    return Bucket(make, root, shown)
-
-
-def _protocols(filesystem: Filesystem) -> tuple[str, ...]:
-    protocol = filesystem.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

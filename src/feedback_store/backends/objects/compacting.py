@@ -11,9 +11,8 @@ from feedback_store.backends.objects.clock import Clock
 from feedback_store.backends.objects.lines import formatted, formatted_erased
 from feedback_store.backends.objects.months import Month
 from feedback_store.backends.objects.naming import Kind, ObjectName
+from feedback_store.compressing import packer_for
 from feedback_store.report import CompactReport
-
-SUFFIX = ".gz"
 
 
 def is_worth_it(month: Month) -> bool:
@@ -23,7 +22,7 @@ def is_worth_it(month: Month) -> bool:
     return many or _superseded(month) > 0
 
 
-def compact(bucket: Bucket, clock: Clock, month: Month) -> CompactReport:
+def compact(bucket: Bucket, clock: Clock, month: Month, suffix: str) -> CompactReport:
     """Make one object of those of a month as it was listed; nothing visible changes.
 
     Raises:
@@ -33,7 +32,7 @@ def compact(bucket: Bucket, clock: Clock, month: Month) -> CompactReport:
     lines = sorted(month.state.visible(), key=lambda line: (line.stamp, line.id))
     written: list[tuple[ObjectName, bytes]] = []
     if lines:
-        written.append(_new(clock, month.name, "base", formatted(lines, SUFFIX), SUFFIX))
+        written.append(_new(clock, month.name, "base", formatted(lines, suffix), suffix))
     erasures = [name for name in old if name.kind == "erased"]
     if len(erasures) > 1:
         written.append(_new(clock, month.name, "erased", formatted_erased(month.state.erased)))
@@ -45,7 +44,12 @@ def compact(bucket: Bucket, clock: Clock, month: Month) -> CompactReport:
     if not {name for name, _ in written} <= set(listed):
         return CompactReport()  # another compactor has replaced it already: the rest is its work
     bucket.remove(name.path for name in old)
-    return CompactReport(months=1, superseded=_superseded(month))
+    return CompactReport(
+        months=1,
+        superseded=_superseded(month),
+        size_bytes_before=sum(month.contents[name].size_bytes for name in old),
+        size_bytes_after=sum(len(data) for _, data in written),
+    )
 
 
 def _new(
@@ -65,3 +69,18 @@ def _superseded(month: Month) -> int:
     visible = {line.id: line.revision for line in month.state.visible()}
     counting = {line.id for line in there if visible.get(line.id) == line.revision}
     return len(there) - len(counting)
+
+
+def suffix_of(compression: str) -> str:
+    """Return the suffix of what a compaction writes.
+
+    Raises:
+        MissingExtraError: what it needs is not installed.
+        ValueError: there is no such compression.
+    """
+    suffixes = {"gzip": ".gz", "zstd": ".zst"}
+    if compression not in suffixes:
+        msg = 'compression must be "gzip" or "zstd"'
+        raise ValueError(msg)
+    packer_for(suffixes[compression])
+    return suffixes[compression]

@@ -14,7 +14,7 @@ from feedback_store.spellings import Needles
 _ROUNDS = 100
 
 
-def erase(bucket: Bucket, clock: Clock, months: Months, ids: Collection[str]) -> int:
+def erase(bucket: Bucket, clock: Clock, months: Months, ids: Collection[str], suffix: str) -> int:
     """Erase entries from all months; say how many there were.
 
     An erasure is written before anything is removed: should this be cut short, what is left of the
@@ -34,19 +34,22 @@ def erase(bucket: Bucket, clock: Clock, months: Months, ids: Collection[str]) ->
             if there:
                 erased = {hash_of(id): clock.tick() for id in there}
                 marker = ObjectName(name, clock.tick(), "erased")
-                bucket.write(marker.path, formatted_erased(erased))
-                months.note_written(marker, Contents((), erased))
-                _purge(bucket, clock, months, name, there)
+                data = formatted_erased(erased)
+                bucket.write(marker.path, data)
+                months.note_written(marker, Contents((), erased, size_bytes=len(data)))
+                _purge(bucket, clock, months, name, there, suffix)
     return count
 
 
-def _purge(bucket: Bucket, clock: Clock, months: Months, name: str, ids: Collection[str]) -> None:
+def _purge(
+    bucket: Bucket, clock: Clock, months: Months, name: str, ids: Collection[str], suffix: str
+) -> None:
     """Write the month anew until no object holds one of the entries: others may write meanwhile."""
     for _ in range(_ROUNDS):
         month = months.look(name)
         if not any(_is_dead_in(month, id) for id in ids):
             return
-        compacting.compact(bucket, clock, month)
+        compacting.compact(bucket, clock, month, suffix)
     msg = f"{bucket.shown}: an erased entry comes back to {name} again and again; try again later"
     raise StoreUnavailableError(msg)
 

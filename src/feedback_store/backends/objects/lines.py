@@ -10,7 +10,6 @@ one that is just being written, on a filesystem that shows such: what can be rea
 nobody removes it.
 """
 
-import gzip
 import hashlib
 import json
 import zlib
@@ -20,6 +19,7 @@ from typing import NamedTuple
 
 from feedback_store.backends.objects.clock import REVISION_CHARS
 from feedback_store.codec import decode
+from feedback_store.compressing import packer_for, unpacker_for
 from feedback_store.errors import InvalidEntryError, StoreUnavailableError
 from feedback_store.stamps import stamp_of
 from feedback_store.wire import Glimpse, glimpse_of_plain
@@ -32,7 +32,6 @@ _BETWEEN = b'","entry":'
 _BETWEEN_ERASED = b'","id":"'
 _REVISION_END = len(_BEFORE) + REVISION_CHARS
 _ENTRY_START = _REVISION_END + len(_BETWEEN)
-_GZIP_LEVEL = 6
 
 
 class Line(NamedTuple):
@@ -59,12 +58,14 @@ class Contents(NamedTuple):
         erased: the revision of each erasure, by the hash of the id.
         whole: whether it is as it was written.
         damaged: how many lines could not be read.
+        size_bytes: the size of the object.
     """
 
     lines: tuple[Line, ...] = ()
     erased: Mapping[str, str] = {}
     whole: bool = True
     damaged: int = 0
+    size_bytes: int = 0
 
 
 def hash_of(id: str) -> str:
@@ -98,9 +99,8 @@ def _packed(told: list[bytes], suffix: str) -> bytes:
         "crc32": f"{zlib.crc32(rest):08x}",
     }
     data = json.dumps(header, separators=(",", ":")).encode() + b"\n" + rest
-    if suffix == ".gz":
-        return gzip.compress(data, compresslevel=_GZIP_LEVEL, mtime=0)
-    return data
+    packer = packer_for(suffix)
+    return packer.compress(data) + packer.flush()
 
 
 def parsed(data: bytes, suffix: str, location: str) -> Contents:
@@ -116,7 +116,7 @@ def parsed(data: bytes, suffix: str, location: str) -> Contents:
         version = int(header["format"])
         told = int(header["bytes"]), str(header["crc32"])
     except (ValueError, KeyError, TypeError):
-        return Contents((), {}, whole=False, damaged=1 if text else 0)
+        return Contents((), {}, False, 1 if text else 0, len(data))  # noqa: FBT003  # not whole
     if version > FORMAT_VERSION:
         msg = (
             f"{location} was written by a newer version of feedback_store (format {version}, this "
@@ -130,7 +130,7 @@ def parsed(data: bytes, suffix: str, location: str) -> Contents:
     for raw in rest.split(b"\n"):
         if raw and not _take(raw, lines, erased):
             damaged += 1
-    return Contents(tuple(lines), erased, whole, damaged)
+    return Contents(tuple(lines), erased, whole, damaged, len(data))
 
 
 def _take(raw: bytes, lines: list[Line], erased: dict[str, str]) -> bool:
@@ -158,11 +158,15 @@ def _is_hexadecimal(text: bytes) -> bool:
 
 
 def unpacked(data: bytes, suffix: str) -> tuple[bytes, bool]:
-    """Return the bytes of an object, and whether all of them could be unpacked."""
-    if suffix == ".gz":
-        unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-        try:
-            return unpacker.decompress(data), unpacker.eof
-        except zlib.error:
-            return b"", False
-    return data, True
+    """Return the bytes of an object, and whether all of them could be unpacked.
+
+    Raises:
+        MissingExtraError: nothing is installed that unpacks them.
+    """
+    if not suffix:
+        return data, True
+    unpacker = unpacker_for(suffix)()
+    try:
+        return unpacker.decompress(data), unpacker.eof
+    except Exception:  # noqa: BLE001  # each format has errors of its own
+        return b"", False

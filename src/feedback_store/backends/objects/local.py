@@ -6,6 +6,8 @@ from pathlib import Path
 
 from feedback_store.backends.objects.bucket import Bucket
 from feedback_store.backends.objects.naming import ObjectName
+from feedback_store.errors import StoreUnavailableError
+from feedback_store.failures import in_words
 
 _LOOKS = 100
 
@@ -26,9 +28,15 @@ class LocalBucket(Bucket):
             before = found
         return before
 
-    def write(self, path: str, data: bytes) -> None:
-        """See `Bucket.write`. Under another name first, synced, renamed; then the folders."""
-        self.call(lambda: _write(Path(self.root) / path, data))
+    def _put(self, path: str, data: bytes) -> None:
+        """Under another name first, synced, renamed; then the folders."""
+        _write(Path(path), data)
+
+    def worded(self, error: Exception) -> StoreUnavailableError:
+        """See `Bucket.worded`. A disk has a word for what is wrong, and no secret."""
+        if isinstance(error, OSError) and error.errno is not None:
+            return in_words(error, self.shown)
+        return super().worded(error)
 
 
 def _write(target: Path, data: bytes) -> None:

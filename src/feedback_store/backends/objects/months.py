@@ -5,17 +5,21 @@ each time. An object that is gone when it is fetched has given its place to anot
 listed again.
 """
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 from cachetools import LRUCache
 
 from feedback_store.backends.objects.bucket import Bucket
+from feedback_store.backends.objects.cache_folder import CacheFolder
 from feedback_store.backends.objects.clock import Clock
 from feedback_store.backends.objects.lines import Contents, Line, parsed
 from feedback_store.backends.objects.merging import State, merged
 from feedback_store.backends.objects.naming import ObjectName
 from feedback_store.errors import StoreUnavailableError
+
+logger = logging.getLogger("feedback_store.objects")
 
 _LOOKS = 100
 """How often a month is listed again before somebody must be removing objects without end."""
@@ -54,17 +58,22 @@ class Months:
         bucket: where they are.
         clock: hears of every revision that is seen.
         cache_bytes: how much of what was read is kept in memory.
+        folder: keeps it for the processes that come later.
 
     Attributes:
         lock: held while what is known changes, or is looked at.
     """
 
-    def __init__(self, bucket: Bucket, clock: Clock, cache_bytes: int) -> None:
+    def __init__(
+        self, bucket: Bucket, clock: Clock, cache_bytes: int, folder: CacheFolder | None = None
+    ) -> None:
         self.lock = threading.RLock()
         self._bucket = bucket
         self._clock = clock
         self._known: LRUCache[str, Month] = LRUCache(cache_bytes, lambda month: month.size_bytes)
         self._cache_bytes = cache_bytes
+        self._folder = folder
+        self._told: set[ObjectName] = set()
 
     def listed(self) -> dict[str, list[ObjectName]]:
         """Return which objects there are, by month, the oldest month first."""
@@ -72,6 +81,8 @@ class Months:
         months: dict[str, list[ObjectName]] = {}
         for name in names:
             months.setdefault(name.month, []).append(name)
+        if self._folder is not None:
+            self._folder.keep_only_months(months)
         return months
 
     def all(self) -> Iterator[Month]:
@@ -108,6 +119,8 @@ class Months:
             self._clock.observe(max(name.revision for name in names))
         known: Month | None = self._known.get(month)
         held = {} if known is None else {n: c for n, c in known.contents.items() if c.whole}
+        if self._folder is not None:
+            self._folder.keep_only(month, names)
         fetched = self._fetch([name for name in names if name not in held])
         if fetched is None:
             return None
@@ -122,14 +135,40 @@ class Months:
         return found
 
     def _fetch(self, names: Iterable[ObjectName]) -> dict[ObjectName, Contents] | None:
-        by_path = {name.path: name for name in names}
         fetched: dict[ObjectName, Contents] = {}
+        by_path: dict[str, ObjectName] = {}
+        for name in names:
+            if (contents := self._remembered(name)) is None:
+                by_path[name.path] = name
+            else:
+                fetched[name] = contents
         for path, data in self._bucket.read(list(by_path)):
             if data is None:
                 return None
             name = by_path[path]
-            fetched[name] = parsed(data, name.suffix, f"{self._bucket.shown}/{path}")
+            fetched[name] = self._parsed(name, data)
+            if self._folder is not None and fetched[name].whole:
+                self._folder.keep(name, data)
         return fetched
+
+    def _remembered(self, name: ObjectName) -> Contents | None:
+        """Return what the folder has of an object, if it is as it was written."""
+        if self._folder is None or (data := self._folder.read(name)) is None:
+            return None
+        contents = parsed(data, name.suffix, name.path)
+        if contents.whole:
+            return contents
+        self._folder.drop(name)
+        return None
+
+    def _parsed(self, name: ObjectName, data: bytes) -> Contents:
+        location = f"{self._bucket.shown}/{name.path}"
+        contents = parsed(data, name.suffix, location)
+        if (contents.damaged or not contents.whole) and name not in self._told:
+            self._told.add(name)
+            what = f"{contents.damaged} damaged lines" if contents.whole else "not whole"
+            logger.warning("%s: %s; what can be read is served", location, what)
+        return contents
 
     def note_written(self, name: ObjectName, contents: Contents) -> None:
         """Take in what this process has just written, without reading it again."""

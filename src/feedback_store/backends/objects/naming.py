@@ -2,7 +2,7 @@
 
 ``2025-10/<revision>.segment.jsonl``
     Lines that were added or changed by one call.
-``2025-10/<revision>.base.jsonl.gz``
+``2025-10/<revision>.base.jsonl.gz``, or ``.zst``
     What a compaction or erasure has made of other objects of the month.
 ``2025-10/<revision>.erased.jsonl``
     Which entries of the month were erased.
@@ -19,7 +19,9 @@ from typing import Literal, NamedTuple
 Kind = Literal["segment", "base", "erased"]
 """What an object is."""
 
-_NAME = re.compile(r"(\d{4}-(?:0[1-9]|1[0-2]))/([0-9a-f]{32})\.(segment|base|erased)\.jsonl(\.gz)?")
+_NAME = re.compile(
+    r"(\d{4}-(?:0[1-9]|1[0-2]))/([0-9a-f]{32})\.(segment|base|erased)\.jsonl(\.gz|\.zst)?"
+)
 
 
 class ObjectName(NamedTuple):
@@ -29,7 +31,7 @@ class ObjectName(NamedTuple):
         month: such as ``"2025-10"``.
         revision: when it was made.
         kind: what it is.
-        suffix: ``".gz"``, or ``""`` where it is not compressed.
+        suffix: ``".gz"``, ``".zst"``, or ``""`` where it is not compressed.
     """
 
     month: str

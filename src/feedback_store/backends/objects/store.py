@@ -1,21 +1,27 @@
 """`ObjectStore`: a bucket, or any other filesystem of fsspec, without a lock."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from typing import Literal
 
 from feedback_store.backends.objects import checking, compacting, erasing
-from feedback_store.backends.objects.bucket import Bucket, Filesystem, bucket_of
+from feedback_store.backends.objects.bucket import Bucket, Filesystem
+from feedback_store.backends.objects.buckets import bucket_of
+from feedback_store.backends.objects.cache_folder import FOLDER_BYTES, CacheFolder
 from feedback_store.backends.objects.clock import Clock
 from feedback_store.backends.objects.lines import Contents, Line, formatted
 from feedback_store.backends.objects.months import Months
 from feedback_store.backends.objects.naming import ObjectName
+from feedback_store.backends.objects.retrying import ATTEMPTS, TIMEOUT_S, Patience
 from feedback_store.backends.objects.spans import Span
 from feedback_store.codec import MAX_ENTRY_BYTES, decode, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreClosedError
 from feedback_store.forking import watch_forks
+from feedback_store.group_commit import MAX_GROUP, Grouping
 from feedback_store.operations import not_found, same_content
 from feedback_store.query import Query
 from feedback_store.report import CheckReport, CompactReport
@@ -24,6 +30,10 @@ from feedback_store.store import Change, Outcome, descending
 
 CACHE_BYTES = 128 * 1024 * 1024
 """What is kept in memory of the objects that were read, unless told otherwise."""
+
+
+LINGER_S = 0.01
+"""A request over a network takes longer than that."""
 
 
 class ObjectStore:
@@ -40,32 +50,58 @@ class ObjectStore:
         max_entry_bytes: the size that one encoded entry may have.
         unique_across_months: whether a writer looks at all months for an id, not only at that of
             the entry: it reads the whole store once, and lists all of it at each write.
+        compression: of what a compaction writes; ``"zstd"`` needs the extra of that name, wherever
+            the store is read.
         cache_bytes: how much of what was read is kept in memory, in bytes, about.
+        cache_folder: a folder of this machine that keeps what was read for processes that come
+            later, with nobody else let in. What was erased goes from it at the next listing.
+        cache_folder_bytes: how much it keeps, in bytes, about.
+        linger_s: how long an ``add`` waits at most, in seconds, for those of other threads or tasks
+            that are likely to come at the same time, so that one object holds them all. One that
+            is alone does not wait.
+        max_batch: how many of them one object holds at most.
+        retry_attempts: how often a request over a network is made at most, while that may help.
+        retry_timeout_s: after how many seconds no new attempt is made.
         now_ns: the machine's time, in nanoseconds since 1970; another one in tests.
 
     Attributes:
         root: where the store is in the filesystem.
+        grouping: how those who add at the same time share an object.
         cache_revalidate: how a cache around it asks whether it has changed, unless told otherwise.
     """
 
     cache_revalidate = "ttl"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is an operator's choice with a default
         self,
         filesystem: Filesystem,
         root: str,
         *,
         max_entry_bytes: int = MAX_ENTRY_BYTES,
         unique_across_months: bool = False,
+        compression: Literal["gzip", "zstd"] = "gzip",
         cache_bytes: int = CACHE_BYTES,
+        cache_folder: str | os.PathLike[str] | None = None,
+        cache_folder_bytes: int = FOLDER_BYTES,
+        linger_s: float = LINGER_S,
+        max_batch: int = MAX_GROUP,
+        retry_attempts: int = ATTEMPTS,
+        retry_timeout_s: float = TIMEOUT_S,
         now_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._bucket: Bucket = bucket_of(filesystem, root)
+        self._bucket: Bucket = bucket_of(
+            filesystem, root, lambda: Patience(retry_attempts, retry_timeout_s)
+        )
         self.root = self._bucket.root
+        self.grouping = Grouping(linger_s, max_batch)
         self._unique_across_months = unique_across_months
         self._clock = Clock(now_ns)
         self._max_entry_bytes = max_entry_bytes
-        self._months = Months(self._bucket, self._clock, cache_bytes)
+        self._suffix = compacting.suffix_of(compression)
+        folder = None
+        if cache_folder is not None:
+            folder = CacheFolder(cache_folder, self._bucket.shown, cache_folder_bytes)
+        self._months = Months(self._bucket, self._clock, cache_bytes, folder)
         self._writing = threading.Lock()
         self._closed = False
         watch_forks(self)
@@ -122,9 +158,10 @@ class ObjectStore:
             for entry, body in pairs
         )
         name = ObjectName(month, self._clock.tick(), "segment")
-        self._bucket.write(name.path, formatted(lines))
+        data = formatted(lines)
+        self._bucket.write(name.path, data)
         with self._months.lock:
-            self._months.note_written(name, Contents(lines))
+            self._months.note_written(name, Contents(lines, size_bytes=len(data)))
 
     def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`. One step among the threads of this process only."""
@@ -146,7 +183,8 @@ class ObjectStore:
         """See `Store.erase`. The months that hold one are written anew."""
         self._check_open()
         with self._writing:
-            return erasing.erase(self._bucket, self._clock, self._months, frozenset(ids))
+            wanted = frozenset(ids)
+            return erasing.erase(self._bucket, self._clock, self._months, wanted, self._suffix)
 
     def compact(self) -> CompactReport:
         """See `SupportsCompact.compact`: each month becomes one object."""
@@ -157,7 +195,7 @@ class ObjectStore:
                 found = self._months.look(month)
                 if not compacting.is_worth_it(found):
                     continue
-            report += compacting.compact(self._bucket, self._clock, found)
+            report += compacting.compact(self._bucket, self._clock, found, self._suffix)
         return report
 
     # ------------------------------------------------------------------------------ reading

@@ -20,6 +20,7 @@ from typing import Literal, TypeVar, cast
 from feedback_store import operations
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import StoreClosedError
+from feedback_store.group_commit import grouping_of
 from feedback_store.layers.cache.memory import ABSENT, CacheInfo, Memory
 from feedback_store.query import Page, Query
 from feedback_store.report import CheckReport, CompactReport
@@ -91,6 +92,7 @@ class CachedStore:
             msg = "max_entries and max_bytes must be 1 or more"
             raise ValueError(msg)
         self._store = store
+        self.grouping = grouping_of(store)
         self._timer = timer
         self._memory = Memory(max_entries, max_bytes)
         self._closed = False
