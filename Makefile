@@ -34,8 +34,9 @@ help: ## Show the verbs
 demo: $(RUN_READY) ## Run the demonstration
 	$(PY) examples/demo.py $(ARGS)
 
+# Two at a time: much of their time goes by in waiting, for a disk, an endpoint, or a process to end.
 test: $(TEST_READY) ## Run the tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
 prove: $(TEST_READY) ## Prove that nothing is lost: power cuts, kills and faults at every call
 	$(PY) tests/proof/prove.py $(ARGS)

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import attrs
+import fsspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from feedback_store import (
 from feedback_store.backends.jsonl import JsonlStore
 from feedback_store.backends.jsonl.beside import BesideOlderWriterStore
 from feedback_store.backends.memory import MemoryStore
+from feedback_store.backends.objects import ObjectStore
 from feedback_store.backends.sqlite import SqliteStore
 from feedback_store.migrate import CopyResult, copy, copying
 from feedback_store.testing import FiveVerbs, batches, queries
@@ -45,6 +47,9 @@ OPENERS: dict[str, Opener] = {
     "month files": lambda place: JsonlStore(place / "months", durability="os"),
     "sqlite": lambda place: SqliteStore(place / "feedback.db", durability="os"),
     "five verbs only": lambda _: FiveVerbs(MemoryStore()),
+    "objects": lambda place: ObjectStore(
+        fsspec.filesystem("memory"), f"{place}/objects", unique_across_months=True
+    ),
 }
 PAIRS = list(product(OPENERS, repeat=2))
 

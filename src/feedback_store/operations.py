@@ -5,7 +5,7 @@ query holds a ``where``: a function of the app's can only be applied here.
 """
 
 import heapq
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import cast
@@ -28,6 +28,7 @@ from feedback_store.store import (
     SupportsCompact,
     SupportsCount,
     SupportsGet,
+    SupportsGetMany,
     SupportsPage,
     SupportsStats,
 )
@@ -111,12 +112,20 @@ def find(store: Store, id: str) -> FeedbackEntry | None:
     return next((entry for entry in store.scan(Query()) if entry.id == id), None)
 
 
+def find_many(store: Store, ids: Collection[str]) -> Mapping[str, FeedbackEntry]:
+    """Return the entries that there are, by their ids."""
+    if _offers(type(store), SupportsGetMany):
+        return cast("SupportsGetMany", store).get_many(ids)
+    if _offers(type(store), SupportsGet):
+        found = ((id, cast("SupportsGet", store).get(id)) for id in ids)
+        return {id: entry for id, entry in found if entry is not None}
+    wanted = frozenset(ids)
+    return {entry.id: entry for entry in store.scan(Query()) if entry.id in wanted}
+
+
 def present(store: Store, ids: Collection[str]) -> list[str]:
     """Return those ids under which there is an entry, in their order."""
-    if _offers(type(store), SupportsGet):
-        return [id for id in ids if cast("SupportsGet", store).get(id) is not None]
-    wanted = frozenset(ids)
-    there = {entry.id for entry in store.scan(Query()) if entry.id in wanted}
+    there = find_many(store, ids)
     return [id for id in ids if id in there]
 
 

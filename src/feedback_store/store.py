@@ -6,7 +6,7 @@ faster, it says so by one of the one-method protocols at the end, and must then 
 as the derived way would. `feedback_store.testing` holds every promise made here as a test.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -122,6 +122,15 @@ class SupportsGet(Protocol):
 
     def get(self, id: str) -> FeedbackEntry | None:
         """Return the entry, or None when there is none."""
+        ...
+
+
+@runtime_checkable
+class SupportsGetMany(Protocol):
+    """A store that finds many entries at the price of one, where each would cost a request."""
+
+    def get_many(self, ids: Collection[str]) -> Mapping[str, FeedbackEntry]:
+        """Return the entries that there are, by their ids."""
         ...
 
 

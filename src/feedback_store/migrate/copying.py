@@ -14,7 +14,7 @@ from feedback_store.errors import InvalidEntryError
 from feedback_store.facade import FeedbackStore
 from feedback_store.frozen import EMPTY, FrozenDict
 from feedback_store.query import Order, Query
-from feedback_store.store import Outcome, Store, SupportsGet
+from feedback_store.store import Outcome, Store, SupportsGet, SupportsGetMany
 
 BATCH_BYTES = 8 * 1024 * 1024
 """A batch ends here too: a thousand of the largest entries would take a gigabyte."""
@@ -213,9 +213,8 @@ def _standing(target: Store, entries: list[FeedbackEntry]) -> Iterator[FeedbackE
     What has another time is not the same, whatever else it says. So a target that finds nothing
     by its id is asked once, for the stretch of time of all, rather than searched for every id.
     """
-    if isinstance(target, SupportsGet):
-        found = (target.get(entry.id) for entry in entries)
-        yield from (entry for entry in found if entry is not None)
+    if isinstance(target, SupportsGet | SupportsGetMany):
+        yield from operations.find_many(target, [entry.id for entry in entries]).values()
         return
     ids = {entry.id for entry in entries}
     times = [entry.timestamp for entry in entries]

@@ -7,7 +7,7 @@ listed again.
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from cachetools import LRUCache
 
@@ -89,6 +89,19 @@ class Months:
         """Yield the months as they are now, the oldest first."""
         for month, names in self.listed().items():
             yield self.look(month, names)
+
+    def find(self, ids: Collection[str]) -> dict[str, Line]:
+        """Return the visible lines of ids, the newest month first; without the lock, takes it."""
+        found: dict[str, Line] = {}
+        for month, names in reversed(self.listed().items()):
+            missing = [id for id in ids if id not in found]
+            if not missing:
+                break
+            with self.lock:
+                state = self.look(month, names).state
+                lines = [line for id in missing if (line := state.find(id)) is not None]
+            found.update((line.id, line) for line in lines)
+        return found
 
     def known(self, month: str, names: Sequence[ObjectName]) -> list[Line] | None:
         """Return the visible lines of a month with just these objects, if it is in memory."""

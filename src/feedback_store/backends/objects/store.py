@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Literal
 
@@ -238,12 +238,14 @@ class ObjectStore:
         line = self._find(id)
         return None if line is None else decode(line.body)
 
+    def get_many(self, ids: Collection[str]) -> Mapping[str, FeedbackEntry]:
+        """See `SupportsGetMany.get_many`. One listing for all, the newest month first."""
+        self._check_open()
+        lines = self._months.find(ids)
+        return {id: decode(line.body) for id, line in lines.items()}
+
     def _find(self, id: str) -> Line | None:
-        for month, names in reversed(self._listed().items()):
-            with self._months.lock:
-                if (line := self._months.look(month, names).state.find(id)) is not None:
-                    return line
-        return None
+        return self._months.find([id]).get(id)
 
     def version(self) -> str:
         """See `SupportsVersion.version`. It asks for the names of all objects."""

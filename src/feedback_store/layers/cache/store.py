@@ -13,7 +13,15 @@ that moment may lie. `CachedStore` says so for each setting. For all of them, in
 
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 from typing import Literal, TypeVar, cast
 
@@ -123,6 +131,11 @@ class CachedStore:
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`."""
         return self._answer(id, lambda: operations.find(self._store, id))
+
+    def get_many(self, ids: Collection[str]) -> Mapping[str, FeedbackEntry]:
+        """See `SupportsGetMany.get_many`. It is not remembered."""
+        self._check_open()
+        return operations.find_many(self._store, ids)
 
     def page(self, query: Query, limit: int, cursor: str | None, number: int | None) -> Page:
         """See `SupportsPage.page`."""

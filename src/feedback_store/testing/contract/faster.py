@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from feedback_store import operations
 from feedback_store.codec import encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.facade import FeedbackStore
@@ -54,8 +55,14 @@ class FasterWaysContract(ContractBase):
             fast, derived = FeedbackStore(store), FeedbackStore(FiveVerbs(store))
             assert derived.count(query) == fast.count(query)
             assert derived.stats(query) == fast.stats(query)
-            for id in ("a", "b", "B", "\U0001f600", "other"):
+            ids = ("a", "b", "B", "\U0001f600", "other")
+            for id in ids:
                 assert _line(derived.find(id)) == _line(fast.find(id))
+            expected = operations.find_many(FiveVerbs(store), ids)
+            found = operations.find_many(store, ids)
+            assert {i: encode(e) for i, e in expected.items()} == {
+                i: encode(e) for i, e in found.items()
+            }
 
     @drawn
     @given(
