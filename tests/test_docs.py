@@ -12,9 +12,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from s3_endpoint import ENVIRONMENT, own_endpoint
 from sybil import Document, Example
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
@@ -109,10 +112,25 @@ def run_page(page: Path) -> None:
             example.evaluate()
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[dict[str, str]]:
+    """An endpoint of S3 with the bucket that pages speak of: what a process must know of it."""
+    if missing := [name for name in ("s3fs", "moto", "flask") if find_spec(name) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    with own_endpoint() as endpoint:
+        endpoint.filesystem().mkdir("my-bucket")
+        yield {**ENVIRONMENT, "AWS_ENDPOINT_URL": str(endpoint.url)}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_run(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """What a page shows is what happens, and no block escapes under another name."""
     monkeypatch.chdir(tmp_path)
+    if "s3://my-bucket" in page.read_text("utf-8"):
+        for name, value in request.getfixturevalue("bucket").items():
+            monkeypatch.setenv(name, value)
     assert [] == UNTESTED.findall(page.read_text("utf-8"))
     run_page(page)
 
