@@ -87,6 +87,22 @@ def test_a_full_batch_does_not_wait() -> None:
     assert 5 == max(store.groups)
 
 
+def test_who_comes_again_is_not_waited_for_longer() -> None:
+    """As soon as all are there who are likely to come, the group goes."""
+    store = SlowStore(Grouping(LONG_S))
+    group = GroupCommit(store.append, store.grouping)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(group.add, entry("a"))
+        while not store.groups:
+            time.sleep(0.0001)
+        second = threads.submit(group.add, entry("b"))
+        first.result(60)
+        time.sleep(0.05)  # so that who leads now waits already
+        group.add(entry("c"))
+        second.result(60)
+    assert [1, 2] == store.groups
+
+
 def test_who_does_not_come_is_not_waited_for_long() -> None:
     """The time that was told is the longest wait."""
     arrived, let_go = threading.Event(), threading.Event()

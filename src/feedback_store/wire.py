@@ -127,6 +127,47 @@ def glimpse_of_plain(line: bytes, naive_tz: tzinfo) -> Glimpse | None:
         return None
 
 
+class Revised(msgspec.Struct, frozen=True, gc=False):
+    """An entry as it was at a revision, for stores that keep many in memory.
+
+    Not a tuple: the collector would look at each of them again and again, for nothing.
+
+    Attributes:
+        revision: which one.
+        id: the entry's id.
+        stamp: its time, in microseconds since 1970.
+        body: the entry as the codec's line.
+    """
+
+    revision: str
+    id: str
+    stamp: int
+    body: bytes
+
+
+class _Keys(msgspec.Struct, gc=False):
+    """What tells an entry from others; the rest of the line is passed over."""
+
+    message_id: Annotated[str, msgspec.Meta(min_length=1)]
+    timestamp: datetime
+    id: Annotated[str, msgspec.Meta(min_length=1)] = _ABSENT
+
+
+_keys_decoder = msgspec.json.Decoder(_Keys)
+
+
+def keys_of_written(line: bytes) -> tuple[str, datetime] | None:
+    """Return id and time of a line that is as `codec.encode` wrote it; None where in doubt.
+
+    For lines that a checksum has proved: nothing else of them is looked at.
+    """
+    try:
+        keys = _keys_decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return (keys.id or keys.message_id, keys.timestamp) if keys.timestamp.tzinfo is UTC else None
+
+
 def _is_plain(wire: _Wire) -> bool:
     rating = wire.rating
     if rating is not None and not 0 <= rating <= 1:

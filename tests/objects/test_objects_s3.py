@@ -79,3 +79,20 @@ def test_an_endpoint_that_is_away_is_told(
         assert not store.check().ok
         proxy.serve()
         assert [entry.id for entry in store.scan(Query())] == ["a"]
+
+
+def test_what_a_compaction_has_written_is_not_fetched(
+    endpoint: Endpoint, proxy: FaultProxy, s3_root: str
+) -> None:
+    """The process knows it; and a month that is one object already is not even read."""
+    with closing(ObjectStore(endpoint.filesystem(proxy.url), s3_root)) as store:
+        for k in range(20):
+            store.append([an_entry(f"{k}")])
+        assert 1 == store.compact().months
+        proxy.reset()
+        assert 20 == len(list(store.scan(Query())))
+        assert {"LIST": 1} == proxy.counts
+    with closing(ObjectStore(endpoint.filesystem(proxy.url), s3_root)) as store:
+        proxy.reset()
+        assert 0 == store.compact().months
+        assert {"LIST": 1} == proxy.counts

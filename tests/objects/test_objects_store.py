@@ -130,6 +130,7 @@ def test_a_torn_object_shows_what_is_whole_of_it(tmp_path: Path, size: int) -> N
         assert "other" in ids(store)
         store.compact()
         assert path.exists()
+        assert "other" in ids(store)
         path.write_bytes(whole)  # it was being written: now it is whole
         assert ids(store) == ["a", "b", "other"]
 

@@ -140,7 +140,7 @@ class Bucket:
     def _put(self, path: str, data: bytes) -> None:
         self.filesystem.pipe_file(path, data)
 
-    def remove(self, paths: Iterable[str]) -> None:
+    def remove(self, paths: Sequence[str]) -> None:
         """Remove objects; those that are gone already are none."""
         for path in paths:
             self._remove(f"{self.root}/{path}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from feedback_store.backends.objects.bucket import Bucket
 from feedback_store.backends.objects.clock import Clock, milliseconds_of
+from feedback_store.backends.objects.lines import entry_of
 from feedback_store.backends.objects.months import Month, Months
 from feedback_store.backends.objects.naming import ObjectName
 from feedback_store.codec import decode, format_time
@@ -90,6 +91,14 @@ def _objects(bucket: Bucket, months: list[Month], clock: Clock) -> Iterator[Chec
     )
     yield Check(name="objects", status=Status.OK, message=message)
     damaged = sorted(n.path for n, found in objects.items() if not found.whole or found.damaged)
+    no_entries = sum(entry_of(line) is None for month in months for line in month.state.visible())
+    if no_entries:
+        yield Check(
+            name="no_entries",
+            status=Status.WARNING,
+            message=f"{no_entries} lines are no entries, and left out; they are kept as they are",
+            hint="another program has written them: the log tells of each what is wrong",
+        )
     if damaged:
         yield Check(
             name="damaged",

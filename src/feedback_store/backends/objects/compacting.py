@@ -8,8 +8,8 @@ across one would bring the entry's line back, but older than the erasure, and so
 
 from feedback_store.backends.objects.bucket import Bucket
 from feedback_store.backends.objects.clock import Clock
-from feedback_store.backends.objects.lines import formatted, formatted_erased
-from feedback_store.backends.objects.months import Month
+from feedback_store.backends.objects.lines import Contents, formatted, formatted_erased
+from feedback_store.backends.objects.months import Month, Months
 from feedback_store.backends.objects.naming import Kind, ObjectName
 from feedback_store.compressing import packer_for
 from feedback_store.report import CompactReport
@@ -22,7 +22,9 @@ def is_worth_it(month: Month) -> bool:
     return many or _superseded(month) > 0
 
 
-def compact(bucket: Bucket, clock: Clock, month: Month, suffix: str) -> CompactReport:
+def compact(
+    bucket: Bucket, clock: Clock, months: Months, month: Month, suffix: str
+) -> CompactReport:
     """Make one object of those of a month as it was listed; nothing visible changes.
 
     Raises:
@@ -38,12 +40,20 @@ def compact(bucket: Bucket, clock: Clock, month: Month, suffix: str) -> CompactR
         written.append(_new(clock, month.name, "erased", formatted_erased(month.state.erased)))
     else:
         old = [name for name in old if name.kind != "erased"]
+    made = {
+        name: Contents((), dict(month.state.erased), size_bytes=len(data))
+        if name.kind == "erased"
+        else Contents(tuple(lines), size_bytes=len(data))
+        for name, data in written
+    }
     for name, data in written:
         bucket.write(name.path, data)
     listed, _ = bucket.list(month.name)
     if not {name for name, _ in written} <= set(listed):
         return CompactReport()  # another compactor has replaced it already: the rest is its work
-    bucket.remove(name.path for name in old)
+    bucket.remove([name.path for name in old])
+    with months.lock:
+        months.note_replaced(month.name, old, made)
     return CompactReport(
         months=1,
         superseded=_superseded(month),

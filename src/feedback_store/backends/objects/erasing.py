@@ -49,7 +49,7 @@ def _purge(
         month = months.look(name)
         if not any(_is_dead_in(month, id) for id in ids):
             return
-        compacting.compact(bucket, clock, month, suffix)
+        compacting.compact(bucket, clock, months, month, suffix)
     msg = f"{bucket.shown}: an erased entry comes back to {name} again and again; try again later"
     raise StoreUnavailableError(msg)
 

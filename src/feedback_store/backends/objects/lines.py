@@ -12,17 +12,23 @@ nobody removes it.
 
 import hashlib
 import json
+import logging
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
-from typing import NamedTuple
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from feedback_store.backends.objects.clock import REVISION_CHARS
 from feedback_store.codec import decode
+from feedback_store.collecting import collector_paused
 from feedback_store.compressing import packer_for, unpacker_for
+from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreUnavailableError
 from feedback_store.stamps import stamp_of
-from feedback_store.wire import Glimpse, glimpse_of_plain
+from feedback_store.wire import Glimpse, Revised, glimpse_of_plain, keys_of_written
+
+logger = logging.getLogger("feedback_store.objects")
 
 FORMAT_VERSION = 1
 """The version of the layout that this code writes."""
@@ -30,24 +36,17 @@ FORMAT_VERSION = 1
 _BEFORE = b'{"revision":"'
 _BETWEEN = b'","entry":'
 _BETWEEN_ERASED = b'","id":"'
-_REVISION_END = len(_BEFORE) + REVISION_CHARS
+_BEFORE_END = len(_BEFORE)
+_REVISION_END = _BEFORE_END + REVISION_CHARS
+_HEADER_BYTES = 1000  # and more
+_PIECE = 1024
+_FIRST_PIECE = 64
+_TOLD = 10_000
 _ENTRY_START = _REVISION_END + len(_BETWEEN)
 
 
-class Line(NamedTuple):
-    """An entry as it was at a revision.
-
-    Attributes:
-        revision: which one.
-        id: the entry's id.
-        stamp: its time, in microseconds since 1970.
-        body: the entry as the codec's line.
-    """
-
-    revision: str
-    id: str
-    stamp: int
-    body: bytes
+Line: TypeAlias = Revised
+"""An entry as it was at a revision."""
 
 
 class Contents(NamedTuple):
@@ -110,7 +109,7 @@ def parsed(data: bytes, suffix: str, location: str) -> Contents:
         StoreUnavailableError: it was written by a newer version.
     """
     text, whole = unpacked(data, suffix)
-    first, _, rest = text.partition(b"\n")
+    first, _, _ = text[:_HEADER_BYTES].partition(b"\n")
     try:
         header = json.loads(first)
         version = int(header["format"])
@@ -123,19 +122,37 @@ def parsed(data: bytes, suffix: str, location: str) -> Contents:
             f"one knows {FORMAT_VERSION}); upgrade, nothing was changed"
         )
         raise StoreUnavailableError(msg)
+    rest = memoryview(text)[len(first) + 1 :]
     whole = whole and told == (len(rest), f"{zlib.crc32(rest):08x}")
+    del rest
+    raws = text.split(b"\n")
+    del text  # as large as all that follows
     lines: list[Line] = []
     erased: dict[str, str] = {}
     damaged = 0
-    for raw in rest.split(b"\n"):
-        if raw and not _take(raw, lines, erased):
-            damaged += 1
+    for start in range(1, len(raws), _PIECE):
+        with collector_paused():
+            for raw in raws[start : start + _PIECE]:
+                if raw and not ((whole and _take_proved(raw, lines)) or _take(raw, lines, erased)):
+                    damaged += 1
     return Contents(tuple(lines), erased, whole, damaged, len(data))
+
+
+def _take_proved(raw: bytes, lines: list[Line]) -> bool:
+    """Take in the line of an entry that is as it was written; say whether it could be read."""
+    if raw[:_BEFORE_END] != _BEFORE or raw[_REVISION_END:_ENTRY_START] != _BETWEEN:
+        return False
+    body = raw[_ENTRY_START:-1]
+    if (keys := keys_of_written(body)) is None:
+        return False
+    id, time = keys
+    lines.append(Line(raw[_BEFORE_END:_REVISION_END].decode(), id, stamp_of(time), body))
+    return True
 
 
 def _take(raw: bytes, lines: list[Line], erased: dict[str, str]) -> bool:
     """Take in a line; say whether it could be read."""
-    revision = raw[len(_BEFORE) : _REVISION_END]
+    revision = raw[_BEFORE_END:_REVISION_END]
     if not raw.startswith(_BEFORE) or not raw.endswith(b"}") or not _is_hexadecimal(revision):
         return False
     if raw.startswith(_BETWEEN_ERASED, _REVISION_END):
@@ -151,6 +168,32 @@ def _take(raw: bytes, lines: list[Line], erased: dict[str, str]) -> bool:
         return False
     lines.append(Line(revision.decode(), seen.id, stamp_of(seen.timestamp), body))
     return True
+
+
+def entry_of(line: Line) -> FeedbackEntry | None:
+    """Return the entry of a line; None where another program has written what is none."""
+    try:
+        return decode(line.body)
+    except InvalidEntryError as error:
+        _tell(line.revision, str(error))
+        return None
+
+
+@lru_cache(_TOLD)
+def _tell(revision: str, reason: str) -> None:
+    """Log what is wrong with a line; once."""
+    logger.warning("the line of revision %s is no entry, and left out: %s", revision, reason)
+
+
+def entries_of(lines: Sequence[Line]) -> Iterator[FeedbackEntry]:
+    """Yield the entries of lines: few at first, for whoever wants no more."""
+    start, size = 0, _FIRST_PIECE
+    while start < len(lines):
+        with collector_paused():
+            found = map(entry_of, lines[start : start + size])
+            entries = [entry for entry in found if entry is not None]
+        yield from entries
+        start, size = start + size, min(2 * size, _PIECE)
 
 
 def _is_hexadecimal(text: bytes) -> bool:

@@ -7,7 +7,7 @@ listed again.
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from cachetools import LRUCache
 
@@ -108,6 +108,8 @@ class Months:
         found: Month | None = self._known.get(month)
         if found is None or found.contents.keys() != set(names):
             return None
+        if not all(contents.whole for contents in found.contents.values()):
+            return None  # it may be whole by now
         return list(found.state.visible())
 
     def look(self, month: str, names: Sequence[ObjectName] | None = None) -> Month:
@@ -189,6 +191,15 @@ class Months:
         if known is not None:
             known.with_more({name: contents})
             self._keep(known)
+
+    def note_replaced(
+        self, month: str, old: Collection[ObjectName], new: Mapping[ObjectName, Contents]
+    ) -> None:
+        """Take in that this process has put objects in the place of others."""
+        known: Month | None = self._known.get(month)
+        if known is not None:
+            left = {name: found for name, found in known.contents.items() if name not in old}
+            self._keep(Month(month, {**left, **new}))
 
     def _keep(self, month: Month) -> None:
         self._known.pop(month.name, None)  # its size has changed

@@ -12,12 +12,12 @@ from feedback_store.backends.objects.bucket import Bucket, Filesystem
 from feedback_store.backends.objects.buckets import bucket_of
 from feedback_store.backends.objects.cache_folder import FOLDER_BYTES, CacheFolder
 from feedback_store.backends.objects.clock import Clock
-from feedback_store.backends.objects.lines import Contents, Line, formatted
+from feedback_store.backends.objects.lines import Contents, Line, entries_of, entry_of, formatted
 from feedback_store.backends.objects.months import Months
 from feedback_store.backends.objects.naming import ObjectName
 from feedback_store.backends.objects.retrying import ATTEMPTS, TIMEOUT_S, Patience
 from feedback_store.backends.objects.spans import Span
-from feedback_store.codec import MAX_ENTRY_BYTES, decode, encode
+from feedback_store.codec import MAX_ENTRY_BYTES, encode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError, StoreClosedError
 from feedback_store.forking import watch_forks
@@ -148,8 +148,9 @@ class ObjectStore:
                 months = [self._months.look(scope)] if scope else self._months.all()
                 for month in months:
                     for id in ids:
-                        if (line := month.state.find(id)) is not None:
-                            known[scope, id] = decode(line.body)
+                        line = month.state.find(id)
+                        if line is not None and (there := entry_of(line)) is not None:
+                            known[scope, id] = there
         return known
 
     def _write(self, month: str, pairs: Iterable[tuple[FeedbackEntry, bytes]]) -> None:
@@ -167,9 +168,8 @@ class ObjectStore:
         """See `Store.rewrite`. One step among the threads of this process only."""
         self._check_open()
         with self._writing:
-            if (line := self._find(id)) is None:
+            if (old := self.get(id)) is None:
                 raise not_found(id)
-            old = decode(line.body)
             new = change(old)
             if (new.id, new.timestamp) != (old.id, old.timestamp):
                 msg = "a change may not touch id or timestamp: delete the entry and add another"
@@ -190,12 +190,16 @@ class ObjectStore:
         """See `SupportsCompact.compact`: each month becomes one object."""
         self._check_open()
         report = CompactReport()
-        for month in self._listed():
+        for month, names in self._listed().items():
+            if [name.kind for name in names] == ["base"]:
+                continue  # it holds each entry once, and nothing is erased: it need not be read
             with self._months.lock:
-                found = self._months.look(month)
+                found = self._months.look(month, names)
                 if not compacting.is_worth_it(found):
                     continue
-            report += compacting.compact(self._bucket, self._clock, found, self._suffix)
+            report += compacting.compact(
+                self._bucket, self._clock, self._months, found, self._suffix
+            )
         return report
 
     # ------------------------------------------------------------------------------ reading
@@ -227,25 +231,19 @@ class ObjectStore:
             if (lines := known) is None:
                 with self._months.lock:
                     lines = list(self._months.look(month, names).state.visible())
+            lines = [line for line in lines if span.since <= line.stamp < span.until]
             lines.sort(key=lambda line: (line.stamp, line.id), reverse=backwards)
-            for line in lines:
-                if span.since <= line.stamp < span.until:
-                    yield decode(line.body)
+            yield from entries_of(lines)
 
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`. The newest month first."""
-        self._check_open()
-        line = self._find(id)
-        return None if line is None else decode(line.body)
+        return self.get_many([id]).get(id)
 
     def get_many(self, ids: Collection[str]) -> Mapping[str, FeedbackEntry]:
         """See `SupportsGetMany.get_many`. One listing for all, the newest month first."""
         self._check_open()
-        lines = self._months.find(ids)
-        return {id: decode(line.body) for id, line in lines.items()}
-
-    def _find(self, id: str) -> Line | None:
-        return self._months.find([id]).get(id)
+        found = self._months.find(ids)
+        return {entry.id: entry for entry in entries_of(list(found.values()))}
 
     def version(self) -> str:
         """See `SupportsVersion.version`. It asks for the names of all objects."""
