@@ -1,10 +1,11 @@
-"""The command: ``python -m benchmarks [growth | sizes] [--quick] [--write]``."""
+"""The command: ``python -m benchmarks [growth | objects | sizes] [--quick] [--write]``."""
 
 import argparse
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -19,16 +20,19 @@ from benchmarks.rows import DECIDING, asked_again, chosen, measure, sized
 from benchmarks.subjects import CACHED, OURS
 from benchmarks.suite import Bench, Scale
 
+if TYPE_CHECKING:
+    from benchmarks.objects.bench import ObjectScale
+
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("comparison", "growth", "sizes"),
+        choices=("comparison", "growth", "objects", "sizes"),
         default="comparison",
-        help="stores beside each other (the default), a small store beside a large one, or ours "
-        "at three sizes, up to a million entries",
+        help="stores beside each other (the default), a small store beside a large one, what the "
+        "object store asks of a bucket, or ours at three sizes, up to a million entries",
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="less of everything, in two minutes")
@@ -36,7 +40,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--size", type=int, help="entries in a store (growth: the large one)")
     parser.add_argument("--months", type=int, help="months that they are spread over")
     parser.add_argument("--rounds", type=int, help="how often everything is measured")
-    parser.add_argument("--only", nargs="+", default=[], help="words in the titles of the rows")
+    parser.add_argument("--only", nargs="+", default=[], help="words in the titles of rows")
     parser.add_argument("--folder", type=Path, help="on the disk to measure; build/ unless given")
     parser.add_argument("--write", action="store_true", help="put the result into the docs")
     options = parser.parse_args(arguments)
@@ -66,6 +70,18 @@ def _growth_scale(options: argparse.Namespace) -> GrowthScale:
     size, blocks, operations = pace
     small = 100 if options.smoke else 1_000
     return GrowthScale((small, options.size or size), options.rounds or blocks, operations)
+
+
+def _object_scale(options: argparse.Namespace) -> "ObjectScale":
+    from benchmarks.objects.bench import ObjectScale  # noqa: PLC0415  # for one command alone
+
+    size, rounds, adds, crowd = 100_000, 3, {1: 100, 10: 50, 100: 20}, 100
+    if options.quick:
+        size, rounds, adds, crowd = 3_000, 2, {1: 20, 10: 10, 100: 5}, 30
+    if options.smoke:
+        size, rounds, adds, crowd = 300, 1, {10: 1}, 2
+    data = DataSet(options.size or size, options.months or 3)
+    return ObjectScale(data, options.rounds or rounds, adds, crowd)
 
 
 def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> dict[str, str]:
@@ -121,10 +137,18 @@ def _grow(folder: Path, scale: GrowthScale) -> dict[str, str]:
     return {"growth": f"{measured}\n\n{setting}; {note}. Measured with {told}"}
 
 
+def _ask_objects(scale: "ObjectScale", words: Sequence[str]) -> dict[str, str]:
+    from benchmarks.objects.sections import measure_objects  # noqa: PLC0415  # as above
+
+    return {"objects": measure_objects(scale, words)}
+
+
 def _measured(options: argparse.Namespace, folder: Path) -> dict[str, str]:
     """Return the sections of the docs that were measured, by their names."""
     if options.what == "growth":
         return _grow(folder, _growth_scale(options))
+    if options.what == "objects":
+        return _ask_objects(_object_scale(options), options.only)
     if options.what == "sizes":
         return _size_up(folder, _scale(options), write=options.write)
     return _compare(folder, _scale(options), options.only)

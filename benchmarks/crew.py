@@ -8,16 +8,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 ROOT = Path(__file__).parent.parent
 
 
 class Worker:
-    """A fresh process with one subject in it; as a context manager it ends with the block."""
+    """A fresh process with one subject in it; as a context manager it ends with the block.
+
+    Attributes:
+        program: the module that runs in it.
+    """
+
+    program: ClassVar = "benchmarks.worker"
 
     def __init__(self, **session: Any) -> None:  # noqa: ANN401  # the arguments of `Session`
-        command = [sys.executable, "-m", "benchmarks.worker", json.dumps(session, default=str)]
+        command = [sys.executable, "-m", self.program, json.dumps(session, default=str)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )

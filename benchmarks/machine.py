@@ -4,6 +4,7 @@ import os
 import platform
 import sqlite3
 import time
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
@@ -29,13 +30,18 @@ def sync_seconds(folder: Path) -> float:
 
 def facts(*syncs: float) -> str:
     """Return a sentence about cores, versions, and what a sync cost at different times."""
+    costs = " to ".join(f"{seconds * 1e6:.0f}" for seconds in sorted(syncs))
+    return f"{setting()}; an fdatasync costs {costs} µs; the page cache is warm."
+
+
+def setting(*packages: str) -> str:
+    """Return how many cores there are, and which versions, those of some packages too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = [
         f"{platform.python_implementation()} {platform.python_version()}",
         f"SQLite {sqlite3.sqlite_version}",
         f"msgspec {msgspec.__version__}",
+        *(f"{package} {version(package)}" for package in packages),
         f"{platform.system()} on {platform.machine()}",
     ]
-    costs = " to ".join(f"{seconds * 1e6:.0f}" for seconds in sorted(syncs))
-    sync = f"an fdatasync costs {costs} µs"
-    return f"{cores} cores; {', '.join(versions)}; {sync}; the page cache is warm."
+    return f"{cores} cores; {', '.join(versions)}"

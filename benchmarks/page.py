@@ -9,6 +9,7 @@ PAGES = {
     "again": _SPEED,
     "choice": _DOCS / "how-to" / "choose-where-it-lives.md",
     "growth": _SPEED,
+    "objects": _SPEED,
     "sizes": _SPEED,
 }
 """The page that each section is on."""

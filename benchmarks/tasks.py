@@ -74,7 +74,7 @@ class Session:
         self._subject.add(self._prepared[0])
         rest = self._prepared[1:]
         shares = [rest[i::threads] for i in range(threads)]
-        return _in_threads([(self._subject.add, share) for share in shares], seconds)
+        return in_threads([(self._subject.add, share) for share in shares], seconds)
 
     def add_many(self) -> dict[str, Any]:
         """Add what is prepared, at once."""
@@ -84,7 +84,7 @@ class Session:
 
     def update(self, first: int, count: int, seconds: float) -> dict[str, Any]:
         """Update entries, until it is done or the time is over."""
-        return _in_threads([(self._update, range(first, first + count))], seconds)
+        return in_threads([(self._update, range(first, first + count))], seconds)
 
     def _update(self, i: int) -> None:
         change = f"changed by step {i}, {next(self._changes)}"  # never to what it is already
@@ -92,7 +92,7 @@ class Session:
 
     def get(self, first: int, count: int, seconds: float) -> dict[str, Any]:
         """Get entries, until it is done or the time is over."""
-        return _in_threads([(self._get, range(first, first + count))], seconds)
+        return in_threads([(self._get, range(first, first + count))], seconds)
 
     def _get(self, i: int) -> None:
         self._subject.get(id_of(i * _STRIDE % self._data.size))
@@ -103,7 +103,7 @@ class Session:
         for i in known:
             self._get(i)
         numbers = [i % len(known) for i in range(first, first + count)]
-        return _in_threads([(self._get, numbers)], seconds)
+        return in_threads([(self._get, numbers)], seconds)
 
     def get_new(self, ids: list[int]) -> dict[str, Any]:
         """Get entries that were just added, by their numbers; tell the seconds of each."""
@@ -166,7 +166,7 @@ class Session:
         answer = call()
         seconds = time.perf_counter() - began
         many = len(answer) if isinstance(answer, Sequence) else answer
-        return {"seconds": seconds, "peak_bytes": _peak_bytes(), "answer": repr(many)[:80]}
+        return {"seconds": seconds, "peak_bytes": peak_bytes(), "answer": repr(many)[:80]}
 
     def close(self) -> dict[str, Any]:
         """Close the store."""
@@ -181,8 +181,8 @@ def _seconds(call: Callable[..., object], *arguments: object) -> float:
     return time.perf_counter() - began
 
 
-def _in_threads(
-    shares: list[tuple[Callable[[Any], None], Sequence[Any]]], seconds: float
+def in_threads(
+    shares: list[tuple[Callable[[Any], object], Sequence[Any]]], seconds: float
 ) -> dict[str, Any]:
     """Do every share in a thread of its own; all begin together, and none goes on for longer."""
     done = [0] * len(shares)
@@ -215,7 +215,7 @@ def _in_threads(
     return {"done": sum(done), "began": began, "ended": ended}
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the most memory that this process has held.
 
     What it was started from counts too, which is why the process that starts it stays small.

@@ -2,13 +2,27 @@
 
 import json
 import sys
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from benchmarks.tasks import Session
 
 
-def main() -> None:
+class Serves(Protocol):
+    """What does the tasks."""
+
+    def do(self, task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Do a task, by its name."""
+        ...
+
+    def close(self) -> object:
+        """Close what is open."""
+        ...
+
+
+def serve(make: Callable[..., Serves]) -> None:
     """Serve until the input ends."""
-    session = Session(**json.loads(sys.argv[1]))
+    session = make(**json.loads(sys.argv[1]))
     for line in sys.stdin:
         task, arguments = json.loads(line)
         print(json.dumps(session.do(task, arguments)), flush=True)
@@ -16,4 +30,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(Session)
