@@ -192,6 +192,11 @@ class Months:
             known.with_more({name: contents})
             self._keep(known)
 
+    def remembered(self, month: str) -> Month | None:
+        """Return what is in memory of a month."""
+        found: Month | None = self._known.get(month)
+        return found
+
     def note_replaced(
         self, month: str, old: Collection[ObjectName], new: Mapping[ObjectName, Contents]
     ) -> None:

@@ -12,6 +12,7 @@ from feedback_store.backends.objects.bucket import Bucket, Filesystem
 from feedback_store.backends.objects.buckets import bucket_of
 from feedback_store.backends.objects.cache_folder import FOLDER_BYTES, CacheFolder
 from feedback_store.backends.objects.clock import Clock
+from feedback_store.backends.objects.joining import JOIN_OBJECTS, Joiner
 from feedback_store.backends.objects.lines import Contents, Line, entries_of, entry_of, formatted
 from feedback_store.backends.objects.months import Months
 from feedback_store.backends.objects.naming import ObjectName
@@ -50,6 +51,8 @@ class ObjectStore:
         max_entry_bytes: the size that one encoded entry may have.
         unique_across_months: whether a writer looks at all months for an id, not only at that of
             the entry: it reads the whole store once, and lists all of it at each write.
+        join_objects: how many small objects a month may have before a writer makes one of them; 0
+            to leave that to compactions.
         compression: of what a compaction writes; ``"zstd"`` needs the extra of that name, wherever
             the store is read.
         cache_bytes: how much of what was read is kept in memory, in bytes, about.
@@ -79,6 +82,7 @@ class ObjectStore:
         *,
         max_entry_bytes: int = MAX_ENTRY_BYTES,
         unique_across_months: bool = False,
+        join_objects: int = JOIN_OBJECTS,
         compression: Literal["gzip", "zstd"] = "gzip",
         cache_bytes: int = CACHE_BYTES,
         cache_folder: str | os.PathLike[str] | None = None,
@@ -102,6 +106,7 @@ class ObjectStore:
         if cache_folder is not None:
             folder = CacheFolder(cache_folder, self._bucket.shown, cache_folder_bytes)
         self._months = Months(self._bucket, self._clock, cache_bytes, folder)
+        self._joiner = Joiner(self._bucket, self._clock, self._months, self._suffix, join_objects)
         self._writing = threading.Lock()
         self._closed = False
         watch_forks(self)
@@ -163,6 +168,7 @@ class ObjectStore:
         self._bucket.write(name.path, data)
         with self._months.lock:
             self._months.note_written(name, Contents(lines, size_bytes=len(data)))
+        self._joiner.look_after(month)
 
     def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`. One step among the threads of this process only."""
