@@ -52,6 +52,16 @@ class Bucket:
             self._pid = os.getpid()
         return self._filesystem
 
+    def close(self) -> None:
+        """Give back what this process holds for it; the next request takes it anew."""
+        if self._pid == os.getpid():
+            self._filesystem, filesystem = None, self._filesystem
+            self._pid = -1
+            self._release(filesystem)
+
+    def _release(self, filesystem: Filesystem) -> None:
+        """Close the connections of a filesystem, where it has any and can be told to."""
+
     def list(self, folder: str = "") -> "tuple[builtins.list[ObjectName], builtins.list[str]]":
         """Return the objects of a month, or of all, in their order, and the paths that are none."""
         ours: builtins.list[ObjectName] = []

@@ -47,6 +47,15 @@ class S3Bucket(FlatBucket):
     def _put(self, path: str, data: bytes) -> None:
         self.filesystem.pipe_file(path, data, chunksize=_ONE_PUT_BYTES)
 
+    def _release(self, filesystem: Filesystem) -> None:
+        """See `Bucket`. Left to the collector, s3fs closes its session in whatever loop runs then.
+
+        It offers no call for that; this is what it does at that moment.
+        """
+        session = getattr(filesystem, "_s3creator", None)
+        if session is not None:
+            filesystem.close_session(filesystem.loop, session)
+
 
 def asked_once(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of s3fs with which botocore makes each request once."""

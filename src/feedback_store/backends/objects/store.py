@@ -275,6 +275,7 @@ class ObjectStore:
         self._closed = True
         with self._months.lock:
             self._months.forget()
+        self._bucket.close()
 
     def _check_open(self) -> None:
         if self._closed:
