@@ -1,8 +1,5 @@
 """The shipped suite on a bucket, over HTTP."""
 
-import asyncio
-import gc
-import logging
 from contextlib import closing
 from typing import Any
 
@@ -12,7 +9,7 @@ from jsonl_harness import DEEP, an_entry
 from s3_endpoint import Endpoint
 from test_objects_contract import PROPERTIES, ObjectsContract
 
-from feedback_store import Query, StoreUnavailableError, open_async_store
+from feedback_store import Query, StoreUnavailableError
 from feedback_store.backends.objects import ObjectStore
 from feedback_store.store import Outcome
 
@@ -110,22 +107,3 @@ def test_closing_closes_the_connections(endpoint: Endpoint, s3_root: str) -> Non
     store.close()
     assert not session._sessions
     store.close()
-
-
-def test_an_event_loop_of_the_app_hears_nothing_of_it(
-    endpoint: Endpoint, s3_root: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Neither while the store is open, nor when what it held is collected."""
-
-    async def use() -> None:
-        options = endpoint.options()
-        async with open_async_store(f"s3://{s3_root}", storage_options=options) as store:
-            await store.add(an_entry("a"))
-            assert await store.count() == 1
-        del store
-        gc.collect()
-        await asyncio.sleep(0.1)
-
-    asyncio.run(use(), debug=True)
-    gc.collect()
-    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
