@@ -24,7 +24,7 @@ from typing import Final
 import attrs
 import history_worker
 from fault_proxy import Fault, FaultProxy, Request, answer, cut_before, cut_reply, delay
-from history import Call, Journal, Sight, calls_of, version_of
+from history import Call, Event, Journal, Sight, calls_of, version_of
 from history_worker import Orders
 from jsonl_harness import DEEP
 from s3_endpoint import Endpoint
@@ -226,6 +226,13 @@ def look(store: ObjectStore) -> Sight:
     begun = time.monotonic_ns()
     found = tuple((entry.id, version_of(entry)) for entry in store.scan(Query()))
     return Sight(begun, time.monotonic_ns(), found)
+
+
+def erase(store: ObjectStore, ids: set[str]) -> Call:
+    """Erase entries, and return that as one more call of the history."""
+    asked = Event(time.monotonic_ns(), "the end", "asked", "erase", tuple(ids))
+    count = store.erase(ids)
+    return Call(asked, attrs.evolve(asked, at=time.monotonic_ns(), phase="told", said=(count,)))
 
 
 def _hesitate(request: Request) -> Fault | None:
