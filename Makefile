@@ -4,7 +4,7 @@
 PYTHON ?= python3
 ARGS ?=
 # What the tests exercise besides the core. An extra that is missing here is untested.
-TEST_EXTRAS := async,cli,s3,testing,zstd
+TEST_EXTRAS := async,cli,encrypt,parquet,postgres,s3,schedule,testing,zstd
 
 VENV := .venv
 PY := $(VENV)/bin/python
