@@ -10,6 +10,7 @@
     ├── UnknownBackendError (ValueError)      the URL names no backend that is known here
     ├── MissingExtraError (ImportError)       an optional package is not installed
     ├── StoreClosedError                      the store was closed before this call
+    ├── SnapshotError (ValueError)            a snapshot is not what its manifest says it is
     └── StoreUnavailableError (OSError)       the medium did not do what was asked of it
         ├── StoreFullError                    no space, quota or allowed file size is left
         ├── StoreReadOnlyError                writing is not permitted there
@@ -58,6 +59,10 @@ class MissingExtraError(FeedbackStoreError, ImportError):
 
 class StoreClosedError(FeedbackStoreError):
     """The store was closed; open it again to go on."""
+
+
+class SnapshotError(FeedbackStoreError, ValueError):
+    """A snapshot is damaged, cannot be read, or is not what its manifest says; nothing was done."""
 
 
 class StoreUnavailableError(FeedbackStoreError, OSError):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from feedback_store import changing, operations
 from feedback_store.batch import BatchResult
@@ -16,6 +16,11 @@ from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
 from feedback_store.store import Outcome, Store
 from feedback_store.subscription import Callback, Subscription
+
+if TYPE_CHECKING:
+    import os
+
+    from feedback_store.snapshot import Manifest
 
 _EVERYTHING = Query()
 _BATCH = 1000
@@ -231,6 +236,17 @@ class FeedbackStore:
     def stats(self, query: Query = _EVERYTHING) -> Stats:
         """Return the numbers about what matches."""
         return operations.stats(self._store, query)
+
+    def export(
+        self, target: "str | os.PathLike[str]", query: Query = _EVERYTHING, **options: Any  # noqa: ANN401  # those of a snapshot
+    ) -> "Manifest":  # fmt: skip
+        """Write what matches to a path or URL, as a file that is always whole: a snapshot.
+
+        Its suffix tells the format; see `feedback_store.snapshot.export` for that and the options.
+        """
+        from feedback_store.snapshot import export  # noqa: PLC0415  # only what is used
+
+        return export(self._store, target, query, **options)
 
     def check(self) -> CheckReport:
         """Examine the store: problems are told in the report, not raised."""

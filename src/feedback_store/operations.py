@@ -5,13 +5,14 @@ query holds a ``where``: a function of the app's can only be applied here.
 """
 
 import heapq
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import cast
 
 import attrs
 
+from feedback_store.codec import encode
 from feedback_store.cursor import Cursor
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import (
@@ -23,12 +24,14 @@ from feedback_store.query import Order, Page, Query
 from feedback_store.report import Check, CheckReport, CompactReport, Status
 from feedback_store.stats import Stats
 from feedback_store.store import (
+    Lines,
     Store,
     SupportsCheck,
     SupportsCompact,
     SupportsCount,
     SupportsGet,
     SupportsGetMany,
+    SupportsLines,
     SupportsPage,
     SupportsStats,
 )
@@ -90,6 +93,32 @@ def scan(store: Store, query: Query) -> Iterator[FeedbackEntry]:
     if query.order in (Order.OLDEST, Order.NEWEST):
         return entries
     return iter(sorted(entries, key=lambda entry: rating_key(entry, query.order)))
+
+
+def lines(store: Store, query: Query) -> Iterator[Lines]:
+    """Yield what `scan` would, as lines of JSON, a bounded piece at a time."""
+    query = query.ordered(Order.OLDEST)
+    plain = query.where is None and query.order in (Order.OLDEST, Order.NEWEST)
+    if plain and _offers(type(store), SupportsLines):
+        return cast("SupportsLines", store).lines(query)
+    return encoded(scan(store, query))
+
+
+def encoded(entries: Iterable[FeedbackEntry]) -> Iterator[Lines]:
+    """Yield entries as lines of JSON."""
+    piece: list[bytes] = []
+    size_bytes = 0
+    for entry in entries:
+        piece.append(line := encode(entry))
+        size_bytes += len(line)
+        if size_bytes >= _PIECE_BYTES:
+            yield Lines(b"\n".join(piece), len(piece))
+            piece, size_bytes = [], 0
+    if piece:
+        yield Lines(b"\n".join(piece), len(piece))
+
+
+_PIECE_BYTES = 1 << 18
 
 
 def rating_key(entry: FeedbackEntry, order: Order | None) -> tuple[bool, float]:

@@ -8,7 +8,7 @@ as the derived way would. `feedback_store.testing` holds every promise made here
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from feedback_store.entry import FeedbackEntry
 from feedback_store.query import Page, Query
@@ -167,6 +167,31 @@ class SupportsVersion(Protocol):
 
     def version(self) -> str:
         """Return an opaque token that changes whenever the contents do, in any process."""
+        ...
+
+
+class Lines(NamedTuple):
+    """Entries as lines of JSON.
+
+    Attributes:
+        data: the lines, in UTF-8, with a newline between two of them and none at the end.
+        number: how many there are, 1 or more.
+    """
+
+    data: bytes
+    number: int
+
+
+@runtime_checkable
+class SupportsLines(Protocol):
+    """A store that keeps entries as lines, and can give these without making the entries."""
+
+    def lines(self, query: Query) -> Iterator[Lines]:
+        """Yield what `scan` would, exactly what matches, as of the call; a bounded piece at a time.
+
+        `codec.decode` reads each line as the entry, without being told of a zone or a time. The
+        order is by time; ``where`` and an order by rating never come here.
+        """
         ...
 
 

@@ -168,6 +168,31 @@ def keys_of_written(line: bytes) -> tuple[str, datetime] | None:
     return (keys.id or keys.message_id, keys.timestamp) if keys.timestamp.tzinfo is UTC else None
 
 
+class _Times(_Keys, gc=False):
+    """The same, with all times that the reading of a line depends on."""
+
+    updated_at: datetime | None = None
+
+
+_times_decoder = msgspec.json.Decoder(list[_Times])
+
+
+def mean_the_same_anywhere(lines: bytes, count: int) -> bool:
+    """Say whether so many lines, with newlines between them, can be copied as they are.
+
+    That is: each is an entry in valid JSON and UTF-8, whose times name UTC, so that it is read
+    alike whatever a store assumes of times without a zone. Doubts are a no.
+    """
+    try:
+        str(lines, "utf-8")  # what is passed over below is not looked at in this respect
+        found = _times_decoder.decode(b"[%b]" % lines.replace(b"\n", b","))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    zones = {keys.timestamp.tzinfo for keys in found}
+    zones.update([keys.updated_at.tzinfo for keys in found if keys.updated_at is not None])
+    return len(found) == count and zones == {UTC}
+
+
 def _is_plain(wire: _Wire) -> bool:
     rating = wire.rating
     if rating is not None and not 0 <= rating <= 1:

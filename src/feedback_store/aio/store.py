@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from feedback_store.aio.grouping import AsyncGroupCommit
 from feedback_store.aio.scanning import AsyncScan
@@ -20,6 +20,11 @@ from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
 from feedback_store.store import Outcome, Store
 from feedback_store.subscription import Callback, Subscription
+
+if TYPE_CHECKING:
+    import os
+
+    from feedback_store.snapshot import Manifest
 
 _EVERYTHING = Query()
 _BATCH = 1000
@@ -159,6 +164,12 @@ class AsyncFeedbackStore:
     async def stats(self, query: Query = _EVERYTHING) -> Stats:
         """Return the numbers about what matches."""
         return await self._threads.run(self._feedback.stats, query)
+
+    async def export(
+        self, target: "str | os.PathLike[str]", query: Query = _EVERYTHING, **options: Any  # noqa: ANN401  # those of a snapshot
+    ) -> "Manifest":  # fmt: skip
+        """Write what matches to one file that is always whole; see `FeedbackStore.export`."""
+        return await self._threads.run(self._feedback.export, target, query, **options)
 
     async def check(self) -> CheckReport:
         """Examine the store; see `FeedbackStore.check`."""

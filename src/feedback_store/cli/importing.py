@@ -2,13 +2,14 @@
 
 import contextlib
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from datetime import UTC, tzinfo
 
 import click
 
 from feedback_store.batch import BatchResult
-from feedback_store.cli.options import as_json, naive_tz_option, on_store
+from feedback_store.cli.options import as_json, identity_option, keys_in, naive_tz_option, on_store
+from feedback_store.cli.snapshot_source import SnapshotSource, is_snapshot
 from feedback_store.cli.source import Row, Source
 from feedback_store.cli.terminal import complain, print_json, problem_found, say, visible
 from feedback_store.entry import FeedbackEntry
@@ -20,13 +21,19 @@ _BATCH_BYTES = 8 * 1024 * 1024
 
 
 @click.command("import")
-@click.argument(
-    "path", metavar="SOURCE", type=click.Path(exists=True, dir_okay=False, allow_dash=True)
-)
+@click.argument("path", metavar="SOURCE")
+@identity_option
 @naive_tz_option("Time zone of times in SOURCE that name none")
 @as_json
 @on_store(naive_tz=False, durability=True)
-def import_(store: FeedbackStore, *, path: str, naive_tz: tzinfo | None, as_json: bool) -> None:
+def import_(
+    store: FeedbackStore,
+    *,
+    path: str,
+    naive_tz: tzinfo | None,
+    identity: Sequence[str],
+    as_json: bool,
+) -> None:
     """Add all entries of a file: JSON lines or a JSON array.
 
     SOURCE is a file, compressed if its name ends in .gz, or - for standard input. A row that
@@ -37,9 +44,14 @@ def import_(store: FeedbackStore, *, path: str, naive_tz: tzinfo | None, as_json
     under an id, that is a conflict, and what is there stays. All other rows are stored, and
     importing again is harmless. The exit code is 1 when any row was refused or in conflict.
 
-    JSON lines take constant memory; an array is read as a whole.
+    A snapshot that has its manifest beside it (see export) is verified first, as a whole, and
+    nothing is added when it is not what its manifest says. It may be a URL, and encrypted: then
+    --identity names a file with the key.
+
+    JSON lines take constant memory, and so does an array with an entry on each line, as snapshots
+    are; another array is read as a whole.
     """
-    source = Source(path, naive_tz or UTC)
+    source = _source(path, naive_tz or UTC, identity)
     importing = _Importing(store, source.name)
     with _progress(source) as advance:
         for batch in _batches(source.rows()):
@@ -57,6 +69,14 @@ def import_(store: FeedbackStore, *, path: str, naive_tz: tzinfo | None, as_json
         say(", ".join(f"{count} {name}" for name, count in counts.items()))
     if counts["conflicting"] or counts["refused"]:
         raise problem_found()
+
+
+def _source(path: str, naive_tz: tzinfo, identity: Sequence[str]) -> "Source | SnapshotSource":
+    if is_snapshot(path):
+        return SnapshotSource(path, keys_in(identity))
+    existing = click.Path(exists=True, dir_okay=False, allow_dash=True)
+    existing.convert(path, None, click.get_current_context())
+    return Source(path, naive_tz)
 
 
 class _Importing:
@@ -109,7 +129,7 @@ def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 @contextlib.contextmanager
-def _progress(source: Source) -> Generator[Callable[[], None], None, None]:
+def _progress(source: "Source | SnapshotSource") -> Generator[Callable[[], None], None, None]:
     """Show a bar on standard error when that is a terminal; yield what moves it."""
     if not sys.stderr.isatty():
         yield lambda: None

@@ -1,8 +1,9 @@
 """Arguments and options that several commands share."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timezone, tzinfo
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
@@ -81,6 +82,29 @@ def naive_tz_option(what: str) -> Callable[[C], C]:
         metavar="ZONE",
         help=f"{what}: a name such as Europe/Berlin or an offset such as +01:00; UTC unless given.",
     )
+
+
+identity_option = click.option(
+    "--identity",
+    "-i",
+    type=click.Path(exists=True, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="A file with a secret key of age or SSH that can read the encrypted snapshot; repeatable.",
+)
+
+
+def keys_in(files: Sequence[str]) -> list[str]:
+    """Return the keys in files: one on a line, with comments as of age-keygen, or an SSH key."""
+    keys: list[str] = []
+    for file in files:
+        text = Path(file).read_text("utf-8")
+        if text.startswith("-----BEGIN"):
+            keys.append(text)
+        else:
+            lines = (line.strip() for line in text.splitlines())
+            keys += [line for line in lines if line and not line.startswith("#")]
+    return keys
 
 
 def _chosen_location(location: str | None, store: str | None, *, positional: bool) -> str:

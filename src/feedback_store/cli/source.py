@@ -1,10 +1,9 @@
 """Reading entries from JSONL or a JSON array, a row at a time, each with the place it stands at."""
 
 import gzip
-import re
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -14,12 +13,8 @@ import click
 from feedback_store import codec
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-
-MAX_LINE_BYTES = 16 * 1024 * 1024
-"""The longest line that is looked at: a file without newlines must not fill the memory."""
-
-_BOM = b"\xef\xbb\xbf"
-_DATED = re.compile(r"feedback_(\d{4}-\d{2}|\d{8})\.")
+from feedback_store.migrate.naming import date_of
+from feedback_store.migrate.rows import BOM, MAX_LINE_BYTES, lines
 
 
 @attrs.frozen(kw_only=True)
@@ -90,15 +85,34 @@ class Source:
 
     def _rows_of(self, stream: _Stream) -> Iterator[Row]:
         """Tell an array from lines by the first character that is not blank."""
-        lines = ((n, line) for n, line in enumerate(_lines(stream), 1) if line.strip())
-        for number, line in lines:
-            if line.removeprefix(_BOM).lstrip().startswith(b"["):
-                yield from self._items(line + stream.read())
+        numbered = (
+            (n, line) for n, line in enumerate(lines(stream, MAX_LINE_BYTES), 1) if line.strip()
+        )
+        for number, line in numbered:
+            if line.removeprefix(BOM).lstrip().startswith(b"["):
+                yield from self._array(line, numbered, stream)
                 return
             yield self._row(f"{self.name}:{number}", line)
             break
-        for number, line in lines:
+        for number, line in numbered:
             yield self._row(f"{self.name}:{number}", line)
+
+    def _array(
+        self, opening: bytes, numbered: Iterator[tuple[int, bytes]], stream: _Stream
+    ) -> Iterator[Row]:
+        """Yield the rows of an array; line by line where each has one, as snapshots are written."""
+        alone = opening.removeprefix(BOM).strip() == b"["
+        number, first = next(numbered, (0, b"")) if alone else (0, b"")
+        if not _is_object(_element(first)):
+            yield from self._items(opening + first + stream.read())
+            return
+        yield self._row(f"{self.name}:{number}", _element(first))
+        last = first
+        for number, last in numbered:
+            if last.strip() != b"]":
+                yield self._row(f"{self.name}:{number}", _element(last))
+        if last.strip() != b"]":
+            yield Row(where=self.name, problem="the array has no end: the file was cut off")
 
     def _row(self, where: str, line: bytes) -> Row:
         size = len(line)
@@ -129,28 +143,16 @@ class Source:
                 yield Row(where=where, entry=entry)
 
 
+def _element(line: bytes) -> bytes:
+    return line.strip().removesuffix(b",")
+
+
+def _is_object(text: bytes) -> bool:
+    try:
+        return isinstance(codec.parse(text), dict)
+    except InvalidEntryError:
+        return False
+
+
 def _uncompressed(raw: IO[bytes]) -> gzip.GzipFile:
     return gzip.GzipFile(fileobj=raw)
-
-
-def _lines(stream: _Stream) -> Iterator[bytes]:
-    """Yield lines; of one that is too long, only enough to see that it is."""
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        yield line
-        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            line = stream.readline(MAX_LINE_BYTES + 1)
-
-
-def date_of(name: str) -> datetime | None:
-    """Return the start of the UTC month or day that a file's name tells, if it tells one.
-
-    ``feedback_2025-02.jsonl`` is the month, ``feedback_20250217.jsonl`` the day.
-    """
-    found = _DATED.match(name)
-    if not found:
-        return None
-    day = f"{found[1]}-01" if "-" in found[1] else found[1]
-    try:
-        return datetime.fromisoformat(day).replace(tzinfo=UTC)
-    except ValueError:
-        return None

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import compress, islice
 from typing import NamedTuple
 
-from feedback_store.backends.jsonl import scanning
+from feedback_store.backends.jsonl import copying, scanning
 from feedback_store.backends.jsonl.hints import hint_of
 from feedback_store.backends.jsonl.scanning import Chosen, Snapshot
 from feedback_store.backends.jsonl.tally import Tally
@@ -23,7 +23,7 @@ from feedback_store.operations import page_of
 from feedback_store.query import Order, Page, Query
 from feedback_store.stamps import stamp_of
 from feedback_store.stats import Stats
-from feedback_store.store import descending
+from feedback_store.store import Lines, descending
 
 _NEVER, _FOREVER = -(2**63), 2**63 - 1
 
@@ -154,6 +154,11 @@ class Asked:
         chosen = [some.chosen(low, high) for some in self._slices]
         backwards = descending(self._query)
         return scanning.in_order(chosen, backwards=backwards, hint=hint_of(self._query))
+
+    def written(self) -> Iterator[Lines]:
+        """Yield the lines themselves, in the same order; for queries that the index answers."""
+        chosen = [some.chosen(_NEVER, _FOREVER) for some in self._slices]
+        return copying.lines_in_order(chosen, backwards=descending(self._query))
 
     def page(self, limit: int, after: Cursor | None, number: int) -> Page:
         """Return a page of a query of which the index tells all, by time."""

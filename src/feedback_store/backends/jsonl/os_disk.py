@@ -1,7 +1,6 @@
 """The real disk, by the system's calls."""
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import mmap
@@ -10,6 +9,7 @@ import sys
 import time
 
 from feedback_store.backends.jsonl.disk import FileStatus
+from feedback_store.exchanging import exchange
 
 _FIRST_PAUSE_S = 0.00005
 _LONGEST_PAUSE_S = 0.002
@@ -200,12 +200,8 @@ class OsDisk:
         os.replace(source, target)
 
     def exchange(self, a: str, b: str) -> None:
-        """See `Disk.exchange`: renameat2(2) with RENAME_EXCHANGE, which Python does not offer."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        at_cwd, exchange = -100, 2
-        if libc.renameat2(at_cwd, os.fsencode(a), at_cwd, os.fsencode(b), exchange):
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), a)
+        """See `Disk.exchange`."""
+        exchange(a, b)
 
     def unlink(self, path: str) -> None:
         """See `Disk.unlink`."""

@@ -1,16 +1,17 @@
 """Answering queries: which of the two ways, and until the answer is of one moment."""
 
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from feedback_store import operations
 from feedback_store.backends.jsonl.answering import Asked, is_told
 from feedback_store.cursor import Cursor
-from feedback_store.entry import FeedbackEntry
 from feedback_store.failures import Worded
 from feedback_store.query import Order, Page, Query
 from feedback_store.stats import Stats
-from feedback_store.store import Store
+from feedback_store.store import Lines, Store
 
+T = TypeVar("T")
 Ask = Callable[[Query], Asked]
 """Gives the lines that a query is about, as they are at the call."""
 
@@ -48,10 +49,17 @@ def page(
     return ask(query).page(limit, after, number or 1)
 
 
-def worded_scan(path: str, entries: Iterator[FeedbackEntry]) -> Iterator[FeedbackEntry]:
-    """Yield entries; what fails meanwhile is an error of ours."""
+def worded_scan(path: str, found: Iterator[T]) -> Iterator[T]:
+    """Yield what was found; what fails meanwhile is an error of ours."""
     with Worded(path):
-        yield from entries
+        yield from found
+
+
+def lines(store: Store, ask: Ask, query: Query) -> Iterator[Lines]:
+    """Return the lines that match."""
+    if not is_told(query):
+        return operations.encoded(operations.matching(store, query))
+    return ask(query).written()
 
 
 def count(store: Store, ask: Ask, query: Query) -> int:

@@ -76,13 +76,24 @@ def in_order(
     chosen: Iterable[Chosen], *, backwards: bool, hint: Hint | None = None
 ) -> Iterator[FeedbackEntry]:
     """Yield the entries of lines by time and id; those that the hint rules out may be missing."""
+    for group in groups_of(chosen, backwards=backwards):
+        yield from merged(group, hint, backwards=backwards)
+
+
+def groups_of(chosen: Iterable[Chosen], *, backwards: bool) -> list[list[Chosen]]:
+    """Return them by time, those that share a stretch of it together."""
     groups = _overlapping(sorted(chosen, key=lambda some: some.first))
-    for group in reversed(groups) if backwards else groups:
-        streams = [_entries(some, hint, backwards=backwards) for some in group]
-        if len(streams) == 1:
-            yield from streams[0]
-        else:
-            yield from heapq.merge(*streams, key=_time_and_id, reverse=backwards)
+    return groups[::-1] if backwards else groups
+
+
+def merged(
+    group: Sequence[Chosen], hint: Hint | None, *, backwards: bool
+) -> Iterator[FeedbackEntry]:
+    """Yield the entries of all by time and id."""
+    streams = [_entries(some, hint, backwards=backwards) for some in group]
+    if len(streams) == 1:
+        return streams[0]
+    return heapq.merge(*streams, key=time_and_id, reverse=backwards)
 
 
 def living(parts: Sequence[Snapshot]) -> list[Chosen]:
@@ -163,22 +174,30 @@ def _entries(chosen: Chosen, hint: Hint | None, *, backwards: bool) -> Iterator[
     """Yield the entries of lines that are in the order of time; those of one time by id."""
     part = chosen.part
     reader, stamps = LineReader(part.file, backwards=backwards), part.records.stamps
-    lines, size = chosen.lines(backwards=backwards), _FIRST_PIECE
+    for piece in pieces_of(chosen, backwards=backwards):
+        entries = decoded(part, piece, reader, hint)
+        if len(set(map(stamps.__getitem__, piece))) < len(piece):
+            entries.sort(key=time_and_id, reverse=backwards)
+        yield from entries
+
+
+def pieces_of(chosen: Chosen, *, backwards: bool) -> Iterator[list[int]]:
+    """Yield its lines, some at a time; lines of one time are never parted."""
+    stamps, size = chosen.part.records.stamps, _FIRST_PIECE
+    lines = chosen.lines(backwards=backwards)
     ahead = next(lines, None)
     while ahead is not None:
         piece = [ahead, *islice(lines, size - 1)]
         while (ahead := next(lines, None)) is not None and stamps[ahead] == stamps[piece[-1]]:
             piece.append(ahead)
-        entries = _decoded(part, piece, reader, hint)
-        if len(set(map(stamps.__getitem__, piece))) < len(piece):
-            entries.sort(key=_time_and_id, reverse=backwards)
-        yield from entries
+        yield piece
         size = min(2 * size, _LAST_PIECE)
 
 
-def _decoded(
+def decoded(
     part: Snapshot, lines: Iterable[int], reader: "LineReader", hint: Hint | None
 ) -> list[FeedbackEntry]:
+    """Return the entries of lines, but for those that the hint rules out."""
     entries: list[FeedbackEntry] = []
     offsets, lengths = part.records.offsets, part.records.lengths
     with collector_paused():
@@ -192,7 +211,8 @@ def _decoded(
     return entries
 
 
-def _time_and_id(entry: FeedbackEntry) -> tuple[object, str]:
+def time_and_id(entry: FeedbackEntry) -> tuple[object, str]:
+    """Return what entries are ordered by."""
     return entry.timestamp, entry.id
 
 

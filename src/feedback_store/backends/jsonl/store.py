@@ -33,7 +33,7 @@ from feedback_store.operations import not_found
 from feedback_store.query import Page, Query
 from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
-from feedback_store.store import Change, Outcome
+from feedback_store.store import Change, Lines, Outcome
 
 T = TypeVar("T")
 Syncs = list[tuple[Part, Readable, int]]
@@ -79,8 +79,7 @@ class JsonlStore:
         disk: Disk | None = None,
     ) -> None:
         if durability not in ("sync", "os"):
-            msg = 'durability must be "sync" or "os"'
-            raise ValueError(msg)
+            raise ValueError('durability must be "sync" or "os"')
         self.path = absolute(path)
         self._disk: Disk = OsDisk() if disk is None else disk
         self._durable = durability == "sync"
@@ -129,8 +128,7 @@ class JsonlStore:
             return outcomes, self._do(work)
 
     def _do(self, work: Work) -> Syncs:
-        written = self._writer.write(work.months)
-        return work.syncs + [(w.part, w.file, w.end) for w in written]
+        return work.syncs + [(w.part, w.file, w.end) for w in self._writer.write(work.months)]
 
     def rewrite(self, id: str, change: Change) -> FeedbackEntry:
         """See `Store.rewrite`. The new revision is appended: the month is not rewritten."""
@@ -189,8 +187,12 @@ class JsonlStore:
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
         """See `Store.scan`. Memory does not grow with the entries, but for 50 bytes each."""
         with Worded(self.path):
-            entries = self._ask(query).entries()
-        return reading.worded_scan(self.path, entries)
+            return reading.worded_scan(self.path, self._ask(query).entries())
+
+    def lines(self, query: Query) -> Iterator[Lines]:
+        """See `SupportsLines.lines`. Most are copied as they stand."""
+        with Worded(self.path):
+            return reading.worded_scan(self.path, reading.lines(self, self._ask, query))
 
     def page(self, query: Query, limit: int, cursor: str | None, number: int | None) -> Page:
         """See `SupportsPage.page`. By the index, where it tells all that is asked."""
@@ -250,8 +252,7 @@ class JsonlStore:
 
     def _check_open(self) -> None:
         if self._closed:
-            msg = f"{self!r} was closed; open it again"
-            raise StoreClosedError(msg)
+            raise StoreClosedError(f"{self!r} was closed; open it again")
 
     def _refresh_to_write(self) -> None:
         self._folder.refresh()

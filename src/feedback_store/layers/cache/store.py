@@ -35,6 +35,7 @@ from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
 from feedback_store.store import (
     Change,
+    Lines,
     Outcome,
     Store,
     SupportsVersion,
@@ -182,6 +183,11 @@ class CachedStore:
         """See `Store.scan`. It is not remembered, so that it takes no more memory than below."""
         self._check_open()
         return self._store.scan(query)
+
+    def lines(self, query: Query) -> Iterator[Lines]:
+        """See `SupportsLines.lines`."""
+        self._check_open()
+        return operations.lines(self._store, query)
 
     def append(self, entries: Sequence[FeedbackEntry]) -> Sequence[Outcome]:
         """See `Store.append`."""

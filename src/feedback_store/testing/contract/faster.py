@@ -66,6 +66,22 @@ class FasterWaysContract(ContractBase):
 
     @drawn
     @given(
+        batch=batches(), query=queries(), order=st.sampled_from((None, Order.OLDEST, Order.NEWEST))
+    )
+    def test_faster_lines_are_the_derived_ones(
+        self, batch: list[FeedbackEntry], query: Query, order: Order | None
+    ) -> None:
+        """The lines of a store are those that its entries make, each on a line of its own."""
+        query = attrs.evolve(query, order=order)
+        with closing(self.make_store()) as store:
+            store.append(batch)
+            pieces = list(operations.lines(store, query))
+            expected = [encode(entry) for entry in operations.scan(FiveVerbs(store), query)]
+            assert expected == [line for piece in pieces for line in piece.data.split(b"\n")]
+            assert len(expected) == sum(piece.number for piece in pieces)
+
+    @drawn
+    @given(
         batch=batches(max_size=8),
         query=queries(),
         order=st.sampled_from(Order),
