@@ -86,6 +86,12 @@ ROWS = (
         _STORES,
     ),
     Row("text search, page of 50", MILLISECONDS, lambda b, name: b.warm(name, "search"), _STORES),
+    Row(
+        "snapshot to a JSON array",
+        MILLISECONDS,
+        lambda b, name: b.once(name, "snapshot", "seconds"),
+    ),
+    Row("snapshot: peak memory", MEGABYTES, lambda b, name: b.once(name, "snapshot", "peak_bytes")),
     Row("compact after updates", MILLISECONDS, lambda b, name: b.compact(name), _FILES),
     Row("bytes per entry on disk", BYTES, lambda b, name: b.bytes_per_entry(name)),
     Row("import", MILLISECONDS, lambda b, name: b.import_seconds(name)),
@@ -123,6 +129,8 @@ SIZED = (
     "statistics, cold",
     "page and statistics after a durable add",
     "text search, page of 50",
+    "snapshot to a JSON array",
+    "snapshot: peak memory",
     "bytes per entry on disk",
 )
 """What is measured in stores of several sizes."""

@@ -1,8 +1,22 @@
 """What every subject can be asked for; each does what it can."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+
+def put_in_place(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write a file as a careful engineer does: beside it, synced, renamed, the folder synced."""
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.writelines(pieces)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 class Found(NamedTuple):
@@ -74,6 +88,15 @@ class Subject:
 
     def search(self) -> Found:
         """Return the newest entries with a text in them, and how many there are."""
+        raise NotImplementedError
+
+    @property
+    def target(self) -> Path:
+        """Where a snapshot goes: outside the folder, whose files are counted."""
+        return self.folder.parent / f"{self.folder.name}.json"
+
+    def snapshot(self) -> object:
+        """Write all entries as one JSON array, so that a reader finds the old or the new one."""
         raise NotImplementedError
 
     def compact(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import asked
 from benchmarks.entries import timestamp_of
-from benchmarks.subjects.base import Found, Subject
+from benchmarks.subjects.base import Found, Subject, put_in_place
 from benchmarks.subjects.counts import Counts
 
 Entry = dict[str, Any]
@@ -114,6 +114,11 @@ class Measured(Subject):
             and entry["rating"] < 0.5
             and asked.ISSUE in entry["metadata"].get("issues", ())
         )
+
+    def snapshot(self) -> object:
+        """Read all, and let the encoder write it as one."""
+        put_in_place(self.target, [json.dumps(self.load()).encode()])
+        return None
 
     def search(self) -> Found:
         """Read every line, and keep what matches."""

@@ -75,6 +75,10 @@ class Ours(Subject):
         page = self._store.page(query, asked.LIMIT)
         return Found(page.total, page.entries)
 
+    def snapshot(self) -> object:
+        """See `FeedbackStore.export`."""
+        return self._store.export(self.target).entries
+
     def compact(self) -> None:
         """See `FeedbackStore.compact`."""
         self._store.compact()

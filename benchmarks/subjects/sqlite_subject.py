@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import asked
 from benchmarks.entries import timestamp_of
-from benchmarks.subjects.base import Found, Subject
+from benchmarks.subjects.base import Found, Subject, put_in_place
 from benchmarks.subjects.counts import Counts
 
 _SCHEMA = """
@@ -150,6 +150,13 @@ class Measured(Subject):
         rows = connection.execute(_PAGE, (*wanted, asked.LIMIT)).fetchall()
         connection.execute("COMMIT")
         return Found(total, [json.loads(body) for (body,) in rows])
+
+    def snapshot(self) -> object:
+        """Select all bodies, in the order of time, and join them."""
+        rows = self._connection.execute("SELECT body FROM entry ORDER BY timestamp, id")
+        bodies = ",\n".join([body for (body,) in rows])
+        put_in_place(self.target, [b"[", bodies.encode(), b"]"])
+        return None
 
     def search(self) -> Found:
         """Look through all rows once, and read again what is shown."""

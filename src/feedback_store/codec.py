@@ -57,6 +57,11 @@ def encode(entry: FeedbackEntry, max_bytes: int | None = None) -> bytes:
     return line
 
 
+def to_json(value: object) -> str:
+    """Return a JSON value of an entry, such as its sources, as text."""
+    return _encoder.encode(value).decode()
+
+
 def to_mapping(entry: FeedbackEntry) -> dict[str, Any]:
     """Return the entry as the plain dictionary that its JSON shows."""
     spelled, metadata = entry.spelled, entry.metadata

@@ -1,9 +1,9 @@
 """An entry as a row of columns, for CSV and Parquet. The names and their order are fixed."""
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from feedback_store.codec import to_json
 from feedback_store.entry import FeedbackEntry
 
 
@@ -49,6 +49,4 @@ COLUMNS = (
 
 def said(value: object) -> str | None:
     """Return a value of a ``json`` column as text; None where there is none."""
-    if value is None:
-        return None
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return None if value is None else to_json(value)

@@ -2,6 +2,8 @@
 
 import csv
 import io
+from collections.abc import Callable
+from typing import Any
 
 from feedback_store.codec import format_time
 from feedback_store.entry import FeedbackEntry
@@ -9,8 +11,9 @@ from feedback_store.snapshot.columns import COLUMNS, said
 from feedback_store.snapshot.material import Material
 from feedback_store.snapshot.output import Output
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for the beginning of a formula, by OWASP's page on CSV injection."""
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+"""What a spreadsheet takes for the beginning of a formula, by OWASP's page on CSV injection; and
+the apostrophe itself, so that taking one away gives back every text."""
 
 _PIECE_CHARS = 1 << 18
 
@@ -36,25 +39,22 @@ def write_csv(material: Material, output: Output) -> int:
     return number
 
 
-def _row(entry: FeedbackEntry) -> list[str]:
-    cells: list[str] = []
-    for column in COLUMNS:
-        value = column.value(entry)
-        if value is None:
-            cells.append("")
-        elif column.kind == "text":
-            cells.append(harmless(value))
-        elif column.kind == "texts":
-            cells.append(harmless(said(value) or "") if value else "")
-        elif column.kind == "time":
-            cells.append(format_time(value))
-        elif column.kind == "json":
-            cells.append(said(value) or "")
-        else:
-            cells.append(repr(value))
-    return cells
-
-
-def harmless(text: str) -> str:
+def harmless(text: str | None) -> str:
     """Return a text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) or text.startswith("'") else text
+    if text is None:
+        return ""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+_CELLS: dict[str, Callable[[Any], str]] = {
+    "text": harmless,
+    "texts": lambda value: harmless(said(value)) if value else "",
+    "json": lambda value: said(value) or "",
+    "time": lambda value: "" if value is None else format_time(value),
+    "number": lambda value: "" if value is None else repr(value),
+}
+_ROW = [(column.value, _CELLS[column.kind]) for column in COLUMNS]
+
+
+def _row(entry: FeedbackEntry) -> list[str]:
+    return [cell(value(entry)) for value, cell in _ROW]

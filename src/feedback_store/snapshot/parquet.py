@@ -14,10 +14,14 @@ from feedback_store.snapshot.columns import COLUMNS, said
 from feedback_store.snapshot.material import Material
 from feedback_store.snapshot.output import Output
 
-_ROW_GROUP_ENTRIES = 16_384
-"""About 16 MB of rows: what a reader must hold at a time, and what a writer does."""
+_ROW_GROUP_ENTRIES = 4096
+"""Some 4 MB of rows: what a reader must hold at a time, and what a writer does."""
 
-_CHUNK_ENTRIES = 1024
+_REPEATED = ["rating", "issues.list.element", "annotator_kind", "name", "source_types.list.element"]
+"""Columns with few values, which a dictionary makes small; for texts it would only take memory."""
+
+_PAGE_BYTES = 1 << 16
+_CHUNK_ENTRIES = 256
 
 
 def write_parquet(material: Material, output: Output) -> int:
@@ -49,11 +53,20 @@ class ParquetFile:
     def __init__(self, output: Output) -> None:
         self.rows = 0
         self._arrow, parquet = _pyarrow()
+        # Arrow's own allocators keep 30 MB for themselves; what is written here is small.
+        self._pool_before = self._arrow.default_memory_pool()
+        self._arrow.set_memory_pool(self._arrow.system_memory_pool())
         self._schema = _schema(self._arrow)
         self._chunks: list[Any] = []
         self._waiting = 0
         self._file = self._arrow.PythonFile(_Stream(output), mode="w")
-        self._writer = parquet.ParquetWriter(self._file, self._schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(
+            self._file,
+            self._schema,
+            compression="zstd",
+            use_dictionary=_REPEATED,
+            data_page_size=_PAGE_BYTES,
+        )
 
     def add(self, entries: Sequence[FeedbackEntry]) -> None:
         """Write entries."""
@@ -79,10 +92,13 @@ class ParquetFile:
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Write the end, unless it failed before."""
-        if error is None:
-            self._flush()
-        self._writer.close()
-        self._file.close()
+        try:
+            if error is None:
+                self._flush()
+            self._writer.close()
+            self._file.close()
+        finally:
+            self._arrow.set_memory_pool(self._pool_before)
 
 
 class _Stream:

@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 from feedback_store.errors import MissingExtraError
 from feedback_store.failures import Worded
-from feedback_store.snapshot.bucket import BucketFolder, Filesystem
 from feedback_store.snapshot.disk import LocalFolder
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
@@ -121,6 +120,8 @@ def place_of(
 
 def _bucket_of(url: str, storage_options: Mapping[str, Any]) -> "tuple[Folder, str]":
     import fsspec  # noqa: PLC0415  # only what is used
+
+    from feedback_store.snapshot.bucket import BucketFolder, Filesystem  # noqa: PLC0415  # as above
 
     scheme = url.partition(":")[0].lower()
     shown = _SECRETS.sub("", url)

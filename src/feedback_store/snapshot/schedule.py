@@ -5,9 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, tzinfo
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +21,8 @@ from feedback_store.snapshot.schedule_worker import Retries, Worker
 GRACE_S = 8.0
 """For how long the end waits for a running export, in seconds, unless told: containers are killed
 ten seconds after they are asked to end."""
+
+_AWAKE_EVERY_S = 0.2
 
 _JOB = "snapshot"
 _EXECUTOR = "feedback_store"
@@ -156,7 +158,7 @@ class SnapshotSchedule(Renewed):
         with _signals(lambda: ended.put(None)):
             try:
                 self.start()
-                ended.get()
+                _wait_for(ended)
             finally:
                 self.stop(grace_s)
 
@@ -226,7 +228,8 @@ def _trigger(every_s: float | None, cron: str | None, timezone: tzinfo) -> Any: 
         )
         raise MissingExtraError(msg, name="apscheduler") from error
     if fields is None:
-        return IntervalTrigger(seconds=every_s, timezone=UTC)
+        seconds: Any = every_s  # its signature says whole ones; parts of one are fine
+        return IntervalTrigger(seconds=seconds, timezone=UTC)
     try:
         trigger = CronTrigger.from_crontab(fields, timezone=timezone)
     except ValueError as error:
@@ -266,6 +269,18 @@ def _started(trigger: object, timezone: tzinfo, tick: Callable[[], None], name: 
     )
     scheduler.start()
     return scheduler
+
+
+def _wait_for(ended: SimpleQueue[None]) -> None:
+    """Wait until something is in the queue.
+
+    A signal that comes just before the thread goes to sleep does not wake it, and its handler runs
+    only once the thread is awake. This was seen to happen; so it wakes by itself every now and
+    then.
+    """
+    while True:
+        with suppress(Empty):
+            return ended.get(timeout=_AWAKE_EVERY_S)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ A run never changes: it is written beside, synced and renamed. Everything in it 
 from the data file, so whatever looks wrong about one is answered by leaving it aside.
 """
 
+import mmap
 import struct
 from array import array
 from bisect import bisect_left
@@ -132,6 +133,10 @@ class Run:
         numbers = [table.number(traits) for traits in read(bytes(body[end:]))]
         places = body[_RECORD_BYTES * n : end].cast(_TYPECODES[self._width])[first:]
         records.traits.extend(array("I", map(numbers.__getitem__, places)))
+        mapped = body.obj
+        if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            # It was copied: a process need not hold both. Whoever searches it reads it again.
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def parse_run(data: memoryview) -> Run | None:

@@ -7,9 +7,10 @@ is its turn.
 """
 
 import heapq
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import NamedTuple, Protocol, TypeAlias
 
 from feedback_store.backends.jsonl.disk import Readable
@@ -122,18 +123,45 @@ def superseded_lines(parts: Sequence[Snapshot]) -> dict[int, set[int]]:
     Later is: in a later part, or further on in the same one. Equal hashes are nearly always equal
     ids; the lines of those few are read to make sure.
     """
-    total = sum(len(part.records) for part in parts)
-    seen: set[int] = set()
-    for part in parts:
-        seen.update(part.records.hashes)
-    if len(seen) == total:
-        return {}
     repeated: set[int] = set()
-    seen.clear()
-    for part in parts:
-        for hashed in part.records.hashes:
-            (repeated if hashed in seen else seen).add(hashed)
-    return _resolve(parts, repeated)
+    shares = 1 + sum(len(part.records) for part in parts) // _SHARE_LINES
+    for k in range(shares):
+        repeated |= _repeated([_share(part.records, k, shares) for part in parts])
+    return _resolve(parts, repeated) if repeated else {}
+
+
+_SHARE_LINES = 1 << 16
+"""Hashes that are looked at together: a set of a million takes 100 MB."""
+
+
+def _repeated(hashes: "list[Callable[[], Iterable[int]]]") -> set[int]:
+    """Return those hashes that are there more than once."""
+    seen: set[int] = set()
+    total = 0
+    for give in hashes:
+        some = list(give())
+        total += len(some)
+        seen.update(some)
+    repeated: set[int] = set()
+    if len(seen) < total:
+        seen.clear()
+        for give in hashes:
+            for hashed in give():
+                (repeated if hashed in seen else seen).add(hashed)
+    return repeated
+
+
+def _share(records: Records, k: int, shares: int) -> "Callable[[], Iterable[int]]":
+    """Return what gives the hashes of one share of all: equal ones are in the same."""
+    if shares == 1:
+        return lambda: records.hashes
+    of_share = bytes(byte % shares == k for byte in range(256))
+    # One byte of each hash tells its share, in steps that are not Python's.
+    place = 0 if sys.byteorder == "little" else 7
+    return lambda: compress(
+        records.hashes,
+        bytes(memoryview(records.hashes).cast("B")[place::8]).translate(of_share),
+    )
 
 
 def _resolve(parts: Sequence[Snapshot], repeated: set[int]) -> dict[int, set[int]]:

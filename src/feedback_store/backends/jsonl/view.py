@@ -79,6 +79,8 @@ class Columns:
         new = self.part.records(before)
         if index.discards != self._discards:
             return False
+        if self.times is self.records.stamps:
+            self.times = self.times[:]
         self.records.extend(new)
         if len(new) > _MANY:
             self._sort()
@@ -99,7 +101,8 @@ class Columns:
     def _sort(self) -> None:
         """Put all lines in order; which of them count is to be found out."""
         stamps, traits = self.records.stamps, self.records.traits
-        self.lines, self.times = array("I", range(len(stamps))), stamps[:]
+        # A month that stands in the order of time needs no second array, until one is added.
+        self.lines, self.times = array("I", range(len(stamps))), stamps
         if not all(map(operator.le, stamps, islice(stamps, 1, None))):
             self.lines = array("I", sorted(self.lines, key=stamps.__getitem__))
             self.times = array("q", map(stamps.__getitem__, self.lines))
