@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from jsonl_harness import an_entry
 from conftest import Invoke
 from feedback_store import FeedbackStore
 
+Invoke = Callable[..., Result]
 pyrage = pytest.importorskip("pyrage")
 
 

@@ -7,6 +7,7 @@ the one that had begun.
 
 import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,13 @@ def test_an_export_that_does_not_sync_is_caught(
     if forgotten == "folder":
         monkeypatch.setattr(disk, "sync_folder", lambda path: None)
     else:
-        monkeypatch.setattr(disk.os, "fsync", lambda number: None)
+        sync = os.fsync
+
+        def sync_folders(number: int) -> None:
+            if stat.S_ISDIR(os.fstat(number).st_mode):
+                sync(number)
+
+        monkeypatch.setattr(os, "fsync", sync_folders)
     with in_memory() as scratch:
         _, problems = explore(scratch, "f.json", "posix")
     assert problems
