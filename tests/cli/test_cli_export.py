@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 from jsonl_harness import an_entry
 
-from conftest import Invoke
 from feedback_store import FeedbackStore
 
 Invoke = Callable[..., Result]
