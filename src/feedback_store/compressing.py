@@ -1,9 +1,10 @@
 """Compression, told by a file's suffix: gzip (``.gz``), and Zstandard (``.zst``) as an extra."""
 
 import importlib
+import io
 import zlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from feedback_store.errors import MissingExtraError
 
@@ -75,6 +76,69 @@ def unpacker_for(name: str) -> Callable[[], Unpacker]:
         made: Callable[[], Unpacker] = _zstd(name).ZstdDecompressor
         return made
     return lambda: zlib.decompressobj(_GZIP)
+
+
+def unpacked(packed: IO[bytes], name: str) -> IO[bytes]:
+    """Return what reads the contents of a compressed file once; closing it closes the file too.
+
+    Several members that follow each other are read as one.
+
+    Args:
+        packed: the file, at its start.
+        name: its name, which ends in ``.gz`` or ``.zst``.
+
+    Raises:
+        MissingExtraError: it is ``.zst``, and nothing that reads it is installed.
+        EOFError: while reading: it is damaged, or ends before its contents do.
+    """
+    return io.BufferedReader(_Unpacked(packed, unpacker_for(name)), _PIECE_BYTES)
+
+
+_PIECE_BYTES = 1 << 18
+
+
+class _Unpacked(io.RawIOBase):
+    """The contents of a compressed file, of all its members one after the other."""
+
+    def __init__(self, packed: IO[bytes], make: Callable[[], Unpacker]) -> None:
+        self._packed = packed
+        self._make = make
+        self._unpacker = make()
+        self._begun = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        if not self.closed:
+            self._packed.close()
+        super().close()
+
+    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  # any buffer, which the stubs cannot say
+        while not self._ready:
+            piece = self._packed.read(_PIECE_BYTES)
+            if not piece and self._begun:
+                raise EOFError("the file ends before its contents do")
+            if not piece:
+                return 0
+            self._unpack(piece)
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+    def _unpack(self, piece: bytes) -> None:
+        while piece:
+            try:
+                self._ready += self._unpacker.decompress(piece)
+            except OSError:
+                raise
+            except Exception as error:  # each format has errors of its own
+                raise EOFError("it is damaged, or compressed in another format") from error
+            self._begun = not self._unpacker.eof
+            piece = b"" if self._begun else self._unpacker.unused_data
+            if not self._begun:
+                self._unpacker = self._make()
 
 
 def _zstd(name: str) -> Any:  # noqa: ANN401  # one of two modules of the same shape

@@ -11,9 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedback_store import SnapshotError, StoreUnavailableError, snapshot
-from feedback_store.compressing import packer_for
+from feedback_store.compressing import packer_for, unpacked
 from feedback_store.snapshot import read, verify
-from feedback_store.snapshot.reading import Unpacked
 
 NAMES = ("f.json", "f.jsonl.gz", "f.json.zst")
 
@@ -145,11 +144,14 @@ def test_what_is_packed_is_unpacked_to_its_end_or_refused(
         return packer.compress(data) + packer.flush()
 
     whole = packed(contents) + packed(b"second")
-    file = io.BufferedReader(Unpacked(io.BytesIO(whole), suffix, "f"), chunk)
-    assert contents + b"second" == file.read()
+    with unpacked(io.BytesIO(whole), suffix) as file:
+        assert contents + b"second" == b"".join(iter(lambda: file.read(chunk), b""))
     one = packed(contents)
-    with pytest.raises(SnapshotError):
-        io.BufferedReader(Unpacked(io.BytesIO(one[: -min(cut, len(one) - 1)]), suffix, "f")).read()
+    with (
+        pytest.raises(EOFError),
+        unpacked(io.BytesIO(one[: -min(cut, len(one) - 1)]), suffix) as file,
+    ):
+        file.read()
 
 
 # -------------------------------------------------------------------------------- encryption

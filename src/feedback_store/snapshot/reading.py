@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO
 
 from feedback_store.codec import decode
-from feedback_store.compressing import unpacker_for
+from feedback_store.compressing import unpacked
 from feedback_store.entry import FeedbackEntry
-from feedback_store.errors import FeedbackStoreError, InvalidEntryError, SnapshotError
+from feedback_store.errors import InvalidEntryError, SnapshotError
 from feedback_store.snapshot.encrypting import decrypted, identities_of
 from feedback_store.snapshot.manifest import Manifest, from_bytes, manifest_name
 from feedback_store.snapshot.partitions import verify_files
@@ -92,10 +92,8 @@ def _entries(  # what was found out before
     with worded(folder), stack:
         if manifest.encrypted:
             file = stack.enter_context(contextlib.closing(decrypted(file, keys, name)))
-        if manifest.compression:
-            file = io.BufferedReader(Unpacked(file, manifest.compression, name), _CHUNK_BYTES)
         number = 0
-        for line in lines_of(file):
+        for line in _lines(file, manifest.compression, name):
             try:
                 yield decode(line)
             except InvalidEntryError as error:
@@ -106,12 +104,16 @@ def _entries(  # what was found out before
             raise SnapshotError(msg)
 
 
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
+def _lines(file: BinaryIO, compression: str, name: str) -> Iterator[bytes]:
     """Yield the elements of an array with one on each line, or lines."""
-    for line in iter(file.readline, b""):
-        element = line.strip()
-        if element not in (b"", b"[", b"]", b"[]"):
-            yield element.removesuffix(b",")
+    contents = unpacked(file, compression) if compression else file
+    try:
+        for line in iter(contents.readline, b""):
+            element = line.strip()
+            if element not in (b"", b"[", b"]", b"[]"):
+                yield element.removesuffix(b",")
+    except EOFError as error:
+        raise SnapshotError(f"{name} cannot be unpacked: {error}") from error
 
 
 def _proved(folder: Folder, name: str, stack: ExitStack) -> tuple[Manifest, BinaryIO]:
@@ -166,48 +168,3 @@ def _opened(folder: Folder, name: str, stack: ExitStack) -> tuple[BinaryIO, int,
         size_bytes += len(data)
     file.seek(0)
     return file, size_bytes, hasher.hexdigest()
-
-
-class Unpacked(io.RawIOBase):
-    """What a compressed file holds, to be read once from its start.
-
-    Raises:
-        SnapshotError: while reading: it is damaged or cut off.
-    """
-
-    def __init__(self, file: BinaryIO, compression: str, name: str) -> None:
-        self._file = file
-        self._name = name
-        self._make = unpacker_for(compression)
-        self._unpacker = self._make()
-        self._ready = b""
-
-    def readable(self) -> bool:
-        """Say yes."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:  # noqa: ANN401  # any buffer
-        """Read some."""
-        while not self._ready:
-            data = self._unpacker.unused_data if self._unpacker.eof else b""
-            if self._unpacker.eof:
-                data = data or self._file.read(_CHUNK_BYTES)
-                if not data:
-                    return 0
-                self._unpacker = self._make()  # what follows is packed on its own
-            else:
-                data = self._file.read(_CHUNK_BYTES)
-            self._ready = self._unpack(data)
-        size = min(len(buffer), len(self._ready))
-        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
-
-    def _unpack(self, data: bytes) -> bytes:
-        try:
-            if data:
-                return self._unpacker.decompress(data)
-        except FeedbackStoreError:
-            raise
-        except Exception as error:  # each format has errors of its own for damage
-            raise SnapshotError(f"{self._name} cannot be unpacked: it is damaged") from error
-        raise SnapshotError(f"{self._name} is cut off: its compression has no end")
