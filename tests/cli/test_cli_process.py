@@ -232,3 +232,16 @@ def test_on_a_terminal_import_shows_a_bar(run: Run, tmp_path: Path) -> None:
         "^Error: rows.jsonl:2501: refused: .*$", plain.replace("\r", "\n"), re.MULTILINE
     )
     assert plain.rstrip().endswith("2500 added, 0 unchanged, 0 conflicting, 1 refused")
+
+
+def test_on_a_terminal_export_shows_a_bar(tmp_path: Path) -> None:
+    """The bar knows how many there are; a table of a snapshot's numbers stands alone at the end."""
+    (tmp_path / "rows.jsonl").write_bytes(rows(2500))
+    assert 0 == on_terminal(tmp_path, "import", "rows.jsonl", "s")[0]
+    code, shown = on_terminal(tmp_path, "export", "s", "f.csv")
+    assert (0, True) == (code, "100%" in shown)
+    plain = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", shown)
+    assert re.search(r"2500 entries as csv, \d+ bytes, SHA-256 \w+… to f.csv\s*$", plain)
+    code, shown = on_terminal(tmp_path, "import", "f.csv", "t")
+    assert 1 == code
+    assert 1 == shown.count("Error")
