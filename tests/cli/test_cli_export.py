@@ -146,6 +146,27 @@ def test_a_command_that_stays_exports_until_it_is_ended(tmp_path: Path) -> None:
     assert 1 == len(json.loads((tmp_path / "f.json").read_bytes()))
 
 
+def test_a_scheduled_export_that_fails_says_so_and_goes_on(tmp_path: Path) -> None:
+    """On standard error, in a line each time; when the place is mended, it exports."""
+    command = [sys.executable, "-m", "feedback_store"]
+    store, target = tmp_path / "store", tmp_path / "f.json"
+    add = [*command, "add", "--message-id", "m", "--question", "?", "--answer", "!", str(store)]
+    subprocess.run(add, check=True, capture_output=True)
+    target.mkdir()  # where the file should be
+    export = [*command, "export", str(store), str(target), "--every", "0.3s", "--retry-wait", "0.1"]
+    with subprocess.Popen(export, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        told = process.stderr.readline().decode()
+        target.rmdir()
+        written = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert 0 == process.returncode
+    assert f"Error: an export failed: {target}: a folder is there; " in told
+    assert b"1 entries" in written
+
+
 def test_four_commands_export_once_on_time(tmp_path: Path) -> None:
     """Beside four workers, as containers run them: per period there is one export, not four."""
     command = [sys.executable, "-m", "feedback_store"]

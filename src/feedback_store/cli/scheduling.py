@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 import click
 
-from feedback_store.cli.terminal import without_secrets
+from feedback_store.cli.terminal import complain, without_secrets
+from feedback_store.errors import FeedbackStoreError
 from feedback_store.snapshot.places import place_of
 
 
@@ -103,11 +104,19 @@ def on_time(times: Times, target: str, run: Callable[[], object]) -> None:
         retry_attempts=times.retries,
         retry_wait_s=times.retry_wait,
         name=without_secrets(target),
+        on_error=None if times.once else _tell,
     )
     if not times.once:
         schedule.run()
     elif not schedule.run_once():
         click.echo("not exported: a schedule of this machine does so for this target", err=True)
+
+
+def _tell(error: BaseException) -> None:
+    """Say on standard error that an export failed, which the log of the library says too."""
+    # What is not ours may quote what was exported.
+    what = str(error) if isinstance(error, FeedbackStoreError) else type(error).__name__
+    complain(f"an export failed: {what}")
 
 
 def lock_beside(target: str) -> Path:

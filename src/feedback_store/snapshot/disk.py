@@ -13,7 +13,6 @@ from typing import BinaryIO
 
 from feedback_store.errors import LockTimeoutError
 from feedback_store.exchanging import exchange
-from feedback_store.forking import watch_forks
 from feedback_store.snapshot.locking import LeaderLock
 
 _LOCK_NAME = ".snapshots.lock"
@@ -33,6 +32,8 @@ class LocalFolder:
     def draft(self, name: str) -> Iterator["LocalDraft"]:
         """See `Folder.draft`. What a killed process has left of the same name is removed first."""
         make_durably(self.path)
+        if (self.path / name).is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder is there", str(self.path / name))
         self._remove_left(name)
         temporary = self.path / f".{name}.{secrets.token_hex(8)}.tmp"
         # The umask decides about the mode, as for any file of this user.
@@ -118,7 +119,6 @@ class LocalFolder:
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
     lock = LeaderLock(path)
-    watch_forks(lock)
     deadline = time.monotonic() + _LOCK_TIMEOUT_S
     while not lock.take():
         if time.monotonic() > deadline:
