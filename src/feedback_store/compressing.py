@@ -79,7 +79,7 @@ def unpacker_for(name: str) -> Callable[[], Unpacker]:
 
 
 def unpacked(packed: IO[bytes], name: str) -> IO[bytes]:
-    """Return what reads the contents of a compressed file once; closing it closes the file too.
+    """Return what reads the contents of a compressed file once, and closes it as it is closed.
 
     Several members that follow each other are read as one.
 
@@ -91,7 +91,12 @@ def unpacked(packed: IO[bytes], name: str) -> IO[bytes]:
         MissingExtraError: it is ``.zst``, and nothing that reads it is installed.
         EOFError: while reading: it is damaged, or ends before its contents do.
     """
-    return io.BufferedReader(_Unpacked(packed, unpacker_for(name)), _PIECE_BYTES)
+    try:
+        make = unpacker_for(name)
+    except BaseException:
+        packed.close()
+        raise
+    return io.BufferedReader(_Unpacked(packed, make), _PIECE_BYTES)
 
 
 _PIECE_BYTES = 1 << 18

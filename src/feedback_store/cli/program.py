@@ -11,8 +11,10 @@ import click
 
 from feedback_store.cli.copying import copy
 from feedback_store.cli.entries import add, delete, get, update
+from feedback_store.cli.exporting import export, verify_snapshot
 from feedback_store.cli.importing import import_
 from feedback_store.cli.listing import list_
+from feedback_store.cli.migrating import migrate
 from feedback_store.cli.terminal import complain, escape_what_cannot_be_encoded
 from feedback_store.cli.whole import check, compact, stats
 from feedback_store.errors import FeedbackStoreError
@@ -125,5 +127,9 @@ def program() -> None:
     escape_what_cannot_be_encoded()
 
 
-for _command in (add, import_, copy, get, list_, stats, update, delete, compact, check):
+_COMMANDS = (
+    add, import_, export, verify_snapshot, copy, migrate, get, list_, stats, update, delete,
+    compact, check,
+)  # fmt: skip
+for _command in _COMMANDS:
     program.add_command(_command)

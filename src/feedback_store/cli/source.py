@@ -16,6 +16,8 @@ from feedback_store.errors import InvalidEntryError
 from feedback_store.migrate.naming import date_of
 from feedback_store.migrate.rows import BOM, MAX_LINE_BYTES, lines
 
+__all__ = ["MAX_LINE_BYTES", "Row", "Source", "date_of"]
+
 
 @attrs.frozen(kw_only=True)
 class Row:

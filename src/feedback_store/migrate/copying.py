@@ -111,12 +111,12 @@ def copy(
         msg = "batch_size must be 1 or more"
         raise ValueError(msg)
     if same_store(source, target):
-        msg = f"source and target are the same store: {_below(source)!r}"
+        msg = f"source and target are the same store: {below(source)!r}"
         raise ValueError(msg)
-    entries = operations.matching(_below(source), attrs.evolve(query, order=Order.OLDEST))
+    entries = operations.matching(below(source), attrs.evolve(query, order=Order.OLDEST))
     result = CopyResult()
     for batch in _batches(entries, batch_size):
-        result += _append(_below(target), batch)
+        result += _append(below(target), batch)
         if progress is not None:
             progress(result)
     return result
@@ -128,10 +128,10 @@ def same_store(a: FeedbackStore | Store, b: FeedbackStore | Store) -> bool:
     A place is known of stores that tell it as an absolute ``path``. A copy of a store onto itself
     that is not noticed finds everything unchanged, and does no harm.
     """
-    below_a, below_b = _below(a), _below(b)
+    below_a, below_b = below(a), below(b)
     if below_a is below_b:
         return True
-    here, there = _path_of(below_a), _path_of(below_b)
+    here, there = path_of(below_a), path_of(below_b)
     if here is None or there is None:
         return False
     try:
@@ -140,13 +140,17 @@ def same_store(a: FeedbackStore | Store, b: FeedbackStore | Store) -> bool:
         return here.resolve() == there.resolve()
 
 
-def _below(store: FeedbackStore | Store) -> Store:
+def below(store: FeedbackStore | Store) -> Store:
     """Return the store that an app's holds: its `append` tells the outcome of each entry."""
     return store.store if isinstance(store, FeedbackStore) else store
 
 
-def _path_of(store: Store) -> Path | None:
-    told: object = getattr(store, "path", None)
+def path_of(store: FeedbackStore | Store) -> Path | None:
+    """Return the place of a store on a disk, where it tells one; see `same_store`."""
+    place: object = store
+    while not hasattr(place, "path") and hasattr(place, "store"):
+        place = getattr(place, "store", None)  # a layer lies where what it is around lies
+    told: object = getattr(place, "path", None)
     if not isinstance(told, str | Path):
         return None
     path = Path(told)
@@ -192,7 +196,7 @@ def _judged(target: Store, batch: list[_Line], outcomes: Sequence[Outcome]) -> C
     """Say what became of a batch; what was there already is compared byte by byte."""
     judged = list(zip(batch, outcomes, strict=True))
     alike = [line.entry for line, outcome in judged if outcome is Outcome.UNCHANGED]
-    there = {entry.id: encode(entry) for entry in _standing(target, alike)} if alike else {}
+    there = {entry.id: encode(entry) for entry in standing(target, alike)} if alike else {}
     conflicts = [
         line.entry.id
         for line, outcome in judged
@@ -207,13 +211,15 @@ def _judged(target: Store, batch: list[_Line], outcomes: Sequence[Outcome]) -> C
     )
 
 
-def _standing(target: Store, entries: list[FeedbackEntry]) -> Iterator[FeedbackEntry]:
+def standing(
+    target: Store, entries: Sequence[FeedbackEntry], *, any_time: bool = False
+) -> Iterator[FeedbackEntry]:
     """Yield what the target holds under the ids of entries, if its time can be that of one.
 
     What has another time is not the same, whatever else it says. So a target that finds nothing
     by its id is asked once, for the stretch of time of all, rather than searched for every id.
     """
-    if isinstance(target, SupportsGet | SupportsGetMany):
+    if any_time or isinstance(target, SupportsGet | SupportsGetMany):
         yield from operations.find_many(target, [entry.id for entry in entries]).values()
         return
     ids = {entry.id for entry in entries}
