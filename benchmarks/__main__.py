@@ -1,4 +1,4 @@
-"""The command: ``python -m benchmarks [growth | objects | sizes] [--quick] [--write]``."""
+"""The command: ``python -m benchmarks [growth | objects | postgres | sizes] [--write]``."""
 
 import argparse
 import shutil
@@ -22,6 +22,7 @@ from benchmarks.suite import Bench, Scale
 
 if TYPE_CHECKING:
     from benchmarks.objects.bench import ObjectScale
+    from benchmarks.postgres.sections import PostgresScale
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -29,10 +30,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("comparison", "growth", "objects", "sizes"),
+        choices=("comparison", "growth", "objects", "postgres", "sizes"),
         default="comparison",
         help="stores beside each other (the default), a small store beside a large one, what the "
-        "object store asks of a bucket, or ours at three sizes, up to a million entries",
+        "object store asks of a bucket, PostgreSQL beside SQL by hand, or ours at three sizes, up "
+        "to a million entries",
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument("--quick", action="store_true", help="less of everything, in two minutes")
@@ -82,6 +84,18 @@ def _object_scale(options: argparse.Namespace) -> "ObjectScale":
         size, rounds, adds, crowd = 300, 1, {10: 1}, 2
     data = DataSet(options.size or size, options.months or 3)
     return ObjectScale(data, options.rounds or rounds, adds, crowd)
+
+
+def _postgres_scale(options: argparse.Namespace) -> "PostgresScale":
+    from benchmarks.postgres.sections import PostgresScale  # noqa: PLC0415  # for one command alone
+
+    size, rounds, adds, asks = 100_000, 3, 500, 15
+    if options.quick:
+        size, rounds, adds, asks = 10_000, 2, 200, 10
+    if options.smoke:
+        size, rounds, adds, asks = 300, 1, 3, 1
+    data = DataSet(options.size or size, options.months or 3)
+    return PostgresScale(data, options.rounds or rounds, adds, asks)
 
 
 def _compare(folder: Path, scale: Scale, words: Sequence[str]) -> dict[str, str]:
@@ -143,12 +157,20 @@ def _ask_objects(scale: "ObjectScale", words: Sequence[str]) -> dict[str, str]:
     return {"objects": measure_objects(scale, words)}
 
 
+def _ask_postgres(scale: "PostgresScale", words: Sequence[str]) -> dict[str, str]:
+    from benchmarks.postgres.sections import measure_postgres  # noqa: PLC0415  # as above
+
+    return {"postgres": measure_postgres(scale, words)}
+
+
 def _measured(options: argparse.Namespace, folder: Path) -> dict[str, str]:
     """Return the sections of the docs that were measured, by their names."""
     if options.what == "growth":
         return _grow(folder, _growth_scale(options))
     if options.what == "objects":
         return _ask_objects(_object_scale(options), options.only)
+    if options.what == "postgres":
+        return _ask_postgres(_postgres_scale(options), options.only)
     if options.what == "sizes":
         return _size_up(folder, _scale(options), write=options.write)
     return _compare(folder, _scale(options), options.only)

@@ -10,6 +10,7 @@ PAGES = {
     "choice": _DOCS / "how-to" / "choose-where-it-lives.md",
     "growth": _SPEED,
     "objects": _SPEED,
+    "postgres": _SPEED,
     "sizes": _SPEED,
 }
 """The page that each section is on."""

@@ -15,12 +15,17 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from s3_endpoint import ENVIRONMENT, own_endpoint
 from sybil import Document, Example
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+
+if TYPE_CHECKING:
+    from pg_server import PostgresServer
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -122,6 +127,21 @@ def bucket() -> Iterator[dict[str, str]]:
         yield {**ENVIRONMENT, "AWS_ENDPOINT_URL": str(endpoint.url)}
 
 
+@pytest.fixture
+def database(postgres: "PostgresServer") -> Iterator[dict[str, str]]:
+    """A server with the empty database that pages speak of: what a process must know of it."""
+    parts = urlsplit(postgres.url_of("app"))
+    postgres.drop(parts.geturl())
+    yield {
+        "PGHOST": parts.hostname or "",
+        "PGPORT": str(parts.port or 5432),
+        "PGUSER": unquote(parts.username or ""),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGDATABASE": urlsplit(postgres.new_database("app")).path[1:],
+    }
+    postgres.drop(parts.geturl())
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -130,6 +150,9 @@ def test_examples_run(
     monkeypatch.chdir(tmp_path)
     if "s3://my-bucket" in page.read_text("utf-8"):
         for name, value in request.getfixturevalue("bucket").items():
+            monkeypatch.setenv(name, value)
+    if "postgresql:///app" in page.read_text("utf-8"):
+        for name, value in request.getfixturevalue("database").items():
             monkeypatch.setenv(name, value)
     assert [] == UNTESTED.findall(page.read_text("utf-8"))
     run_page(page)

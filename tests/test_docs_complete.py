@@ -19,6 +19,7 @@ from feedback_store.backends.jsonl import JsonlStore, checking
 from feedback_store.backends.memory import MemoryStore
 from feedback_store.backends.objects import ObjectStore
 from feedback_store.backends.objects.opening import open_url
+from feedback_store.backends.postgres import PostgresStore
 from feedback_store.backends.sqlite import SqliteStore
 from feedback_store.entry import OWN_KEYS, OWN_METADATA_KEYS
 from feedback_store.layers import CachedStore
@@ -84,7 +85,7 @@ def test_every_option_is_documented() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
     folder = set(inspect.signature(opening._open_folder).parameters) - {"path", "options"}
     cache = {name for name in inspect.signature(opening.open_store).parameters if "cache" in name}
-    shipped = (JsonlStore, MemoryStore, SqliteStore, ObjectStore, CachedStore)
+    shipped = (JsonlStore, MemoryStore, SqliteStore, PostgresStore, ObjectStore, CachedStore)
     of_urls = {"storage_options"} & set(inspect.signature(open_url).parameters)
     assert folder.union(cache, of_urls, *map(options_of, shipped)) == rows
 
@@ -104,13 +105,14 @@ def test_every_default_is_documented() -> None:
         "max_entries": "10,000",
         "max_bytes": "67,108,864",
         "timer": "`time.monotonic`",
+        "table": '`"feedback"`',
         "compression": '`"gzip"`',
         "cache_bytes": "134,217,728",
         "cache_folder_bytes": "1,073,741,824",
         "max_batch": "1,000",
         "now_ns": "`time.time_ns`",
     }
-    for store in (JsonlStore, SqliteStore, ObjectStore, CachedStore):
+    for store in (JsonlStore, SqliteStore, PostgresStore, ObjectStore, CachedStore):
         for name, parameter in inspect.signature(store).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY:
                 assert spelled.get(name, str(parameter.default)) == told[name], name

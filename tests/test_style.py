@@ -36,7 +36,6 @@ HOMES = {
     "msgspec": "codec|wire|cursor",
     "portalocker": "backends/jsonl",
     "psycopg": "backends/postgres",
-    "psycopg_pool": "backends/postgres",
     "pyarrow": "snapshot/parquet",
     "pyrage": "snapshot/encrypting",
     "pytest": "testing",

@@ -24,19 +24,31 @@ _WHERE = "class = 0 AND issues && ARRAY['inaccurate'] AND stamp >= %s AND stamp 
 _PAGE = f"SELECT body FROM feedback WHERE {_WHERE} ORDER BY stamp DESC, id DESC LIMIT 50"
 _TOTAL = f"SELECT count(*) FROM feedback WHERE {_WHERE}"
 _STATS = (
-    "SELECT class, count(*), sum(response_us), count(response_us), min(stamp), max(stamp) "
-    "FROM feedback GROUP BY class",
+    "SELECT class, count(*), sum(response_us), min(stamp), max(stamp) FROM feedback GROUP BY class",
     "SELECT month, count(*) FROM feedback GROUP BY month",
     "SELECT issue, count(*) FROM feedback, unnest(issues) AS issue GROUP BY issue",
     "SELECT type, class, count(*) FROM feedback, unnest(types) AS type GROUP BY type, class",
 )
 
 
-def make_table(url: str) -> None:
-    """Make a table with the columns and the indexes of a store's, and empty."""
+def empty(url: str) -> None:
+    """Empty the store's table, and make one like it, with the same columns and indexes."""
     with psycopg.connect(url) as connection:
+        connection.execute("TRUNCATE feedback")
         connection.execute("DROP TABLE IF EXISTS by_hand")
         connection.execute("CREATE TABLE by_hand (LIKE feedback INCLUDING ALL)")
+
+
+def analyze(url: str) -> None:
+    """Let the server look at what is in its tables, as it does by itself after a while."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE) feedback")
+
+
+def server_version(url: str) -> str:
+    """Return the version of the server."""
+    with psycopg.connect(url) as connection:
+        return str(connection.info.parameter_status("server_version"))
 
 
 def row_of(entry: FeedbackEntry) -> tuple[Any, ...]:
@@ -64,15 +76,18 @@ def add_each(url: str, entries: Sequence[FeedbackEntry]) -> None:
     """Store entries, each in a transaction of its own."""
     with psycopg.connect(url, autocommit=True) as connection:
         for entry in entries:
-            connection.execute(_INSERT, row_of(entry))
+            connection.execute(_INSERT.encode(), row_of(entry))
 
 
 def copy(url: str, entries: Sequence[FeedbackEntry]) -> None:
     """Store entries by one COPY."""
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        with cursor.copy(_COPY) as out:
-            for entry in entries:
-                out.write_row(row_of(entry))
+    with (
+        psycopg.connect(url) as connection,
+        connection.cursor() as cursor,
+        cursor.copy(_COPY) as out,
+    ):
+        for entry in entries:
+            out.write_row(row_of(entry))
 
 
 class Reader:

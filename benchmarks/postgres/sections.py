@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 
@@ -18,10 +18,9 @@ from benchmarks.results import MILLISECONDS, PER_SECOND, Unit, table
 from feedback_store import FeedbackEntry, FeedbackStore, Query, decode, open_store
 
 _THREADS = 8
-_WARM_UP = 100
-_QUERY = Query(
-    rating="negative", issues=["inaccurate"], since=asked.SINCE, until=asked.UNTIL
-)
+_MANY = 32
+SECONDS = Unit("s")
+_QUERY = Query(rating="negative", issues=[asked.ISSUE], since=asked.SINCE, until=asked.UNTIL)
 
 
 @attrs.frozen
@@ -70,30 +69,87 @@ def measure_postgres(scale: PostgresScale, words: Sequence[str] = ()) -> str:
         words: of the titles of those that are wanted; none for all.
     """
     rows = {
-        "load": _Row("load all entries", Unit("s"), "at most 1.5"),
+        "load": _Row("load all entries", SECONDS, "at most 1.5"),
         "adds": _Row(f"durable adds from {_THREADS} threads", PER_SECOND, "at least 3"),
+        "alone": _Row("the same, by hand through one connection", PER_SECOND, "at least 3"),
+        "many": _Row(f"durable adds from {_MANY} threads", PER_SECOND, "at least 3"),
         "page": _Row("filtered page and total", MILLISECONDS, "at most 1.2"),
         "stats": _Row("statistics", MILLISECONDS, "at most 1.2"),
     }
     with served() as url, open_store(url) as store:
         for number in range(scale.rounds):
             _load(rows["load"], url, store, scale)
-            _adds(rows["adds"], url, store, scale)
-            _asks(rows["page"], rows["stats"], url, store, scale)
+            _add(rows["adds"], rows["alone"], url, store, scale, 3 * number)
+            _add(rows["many"], None, url, store, scale, 3 * number + 1)
+            _ask(rows["page"], rows["stats"], url, store, scale)
             print(f"measured: postgres, round {number + 1}", file=sys.stderr)
-    header = ["operation", "unit", "PostgresStore", "by hand", "ratio", "target"]
+        server = by_hand.server_version(url)
+    header = ["operation", "unit", "PostgresStore", "by hand", "ratio", "wanted"]
     wanted = [row for row in rows.values() if not words or any(w in row.title for w in words)]
     data = scale.data
     note = (
         f"{data.size:,} entries over {data.months} months, {scale.rounds} round(s), median "
-        f"(smallest to largest), and the median of the rounds' ratios; {scale.adds} adds of each "
-        f"thread. Measured with {setting('psycopg')}, PostgreSQL {_version(url, store)}."
+        f"(smallest to largest), and the median of the rounds' ratios; {scale.adds:,} adds by "
+        f"each thread. Measured with {setting('psycopg')}, PostgreSQL {server}."
     )
     return f"{table(header, [row.cells() for row in wanted], text_columns=2)}\n\n{note}"
 
 
-def _version(url: str, store: FeedbackStore) -> str:  # noqa: ARG001
-    return ""
+def _load(row: _Row, url: str, store: FeedbackStore, scale: PostgresScale) -> None:
+    """Load everything, into an empty table each."""
+    _empty(url, store, scale)
+    entries = _entries(scale.data, 0, scale.data.size)
+    row.ours.append(_timed(partial(store.add_many, entries)))
+    row.by_hand.append(_timed(partial(by_hand.copy, url, entries)))
+
+
+def _empty(url: str, store: FeedbackStore, scale: PostgresScale) -> None:
+    store.add(_entries(scale.data, 2 * scale.data.size, 1)[0])  # so that there is a table
+    by_hand.empty(url)
+
+
+def _add(
+    row: _Row, alone: _Row | None, url: str, store: FeedbackStore, scale: PostgresScale, number: int
+) -> None:
+    """Add from several threads: to one store, and by a connection of each, or by one of all."""
+    threads = _MANY if alone is None else _THREADS
+    first = 3 * scale.data.size + number * 2 * _MANY * scale.adds
+    shares = [
+        _entries(scale.data, first + thread * scale.adds, scale.adds) for thread in range(threads)
+    ]
+    total = threads * scale.adds
+    rate = total / _at_once([partial(_add_each, store, share) for share in shares])
+    row.ours.append(rate)
+    hands = [partial(by_hand.add_each, url, share) for share in shares]
+    row.by_hand.append(total / _at_once(hands))
+    if alone is not None:
+        share = _entries(scale.data, first + threads * scale.adds, scale.adds)
+        alone.ours.append(rate)
+        alone.by_hand.append(scale.adds / _timed(partial(by_hand.add_each, url, share)))
+
+
+def _add_each(store: FeedbackStore, entries: Sequence[FeedbackEntry]) -> None:
+    for entry in entries:
+        store.add(entry)
+
+
+def _ask(page: _Row, stats: _Row, url: str, store: FeedbackStore, scale: PostgresScale) -> None:
+    """Ask both in turns, of one table, after the server has looked at it."""
+    by_hand.analyze(url)
+    reader = by_hand.Reader(url)
+    asked_of = (asked.SINCE, asked.UNTIL)
+    total, entries = reader.page(*asked_of)
+    shown = store.page(_QUERY, asked.LIMIT)
+    assert (total, entries) == (shown.total, list(shown.entries)), "not the same page"
+    turns: list[tuple[_Row, Callable[[], object], Callable[[], object]]] = [
+        (page, partial(store.page, _QUERY, asked.LIMIT), partial(reader.page, *asked_of)),
+        (stats, store.stats, reader.stats),
+    ]
+    for row, ours, hand in turns:
+        pairs = [(_timed(ours), _timed(hand)) for _ in range(scale.asks)]
+        row.ours.append(median(seconds for seconds, _ in pairs))
+        row.by_hand.append(median(seconds for _, seconds in pairs))
+    reader.close()
 
 
 def _entries(data: DataSet, first: int, count: int) -> list[FeedbackEntry]:
@@ -103,4 +159,15 @@ def _entries(data: DataSet, first: int, count: int) -> list[FeedbackEntry]:
 def _timed(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
+    return time.perf_counter() - began
+
+
+def _at_once(calls: Sequence[Callable[[], object]]) -> float:
+    """Run each in a thread of its own; return how long it took until all had ended."""
+    threads = [threading.Thread(target=call) for call in calls]
+    began = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     return time.perf_counter() - began

@@ -17,6 +17,7 @@ from feedback_store.store import Store
 
 if TYPE_CHECKING:
     from feedback_store.aio import AsyncFeedbackStore
+    from feedback_store.backends.postgres.table import TableSource
 
 ENTRY_POINT_GROUP = "feedback_store.backends"
 """Where packages register backends of their own."""
@@ -39,8 +40,9 @@ def open_store(
     Args:
         location: a path to a folder of month files, or a URL: ``jsonl:///relative/folder``,
             ``jsonl:////absolute/folder``, ``sqlite:///relative.db``, ``sqlite:////absolute.db``,
-            ``sqlite://`` or ``mem://`` (in memory, for tests), ``s3://bucket/feedback`` or any
-            other filesystem of fsspec, or the scheme of an installed backend.
+            ``sqlite://`` or ``mem://`` (in memory, for tests),
+            ``postgresql://user@host/database``, ``s3://bucket/feedback`` or any other filesystem
+            of fsspec, or the scheme of an installed backend.
         redact: what every entry goes through before it is written: see `FeedbackStore`.
         cache_ttl_s: remember answers, by a `feedback_store.layers.CachedStore` around the store,
             and for how long, in seconds, where nothing else says that they still hold; unless
@@ -97,6 +99,30 @@ def open_async_store(
     return AsyncFeedbackStore(open_store(location, **options), max_threads=max_threads)
 
 
+def open_source(
+    location: str | os.PathLike[str], **options: Any  # noqa: ANN401  # as above
+) -> "FeedbackStore | TableSource":  # fmt: skip
+    """Open what entries can be read from: a store, or a table of other people.
+
+    Args:
+        location: as for `open_store`, or ``postgresql://host/database?table=votes``.
+        **options: as for `open_store`, or `TableSource`.
+
+    Raises:
+        UnknownBackendError: no backend is known for the scheme.
+        MissingExtraError: the extra that the backend needs is not installed.
+    """
+    text = os.fspath(location)
+    if isinstance(location, str) and _TABLE.match(text):
+        from feedback_store.backends.postgres.table import table_source_of  # noqa: PLC0415  # only what is used
+
+        return table_source_of(text, **options)
+    return open_store(location, **options)
+
+
+_TABLE = re.compile(r"(?i)postgres(ql)?://[^?]*\?(.*&)?table=")
+
+
 def _open_folder(path: str, *, beside_older_writer: bool = False, **options: Any) -> Store:  # noqa: ANN401  # as above
     if beside_older_writer:
         from feedback_store.backends.jsonl.beside import BesideOlderWriterStore  # noqa: PLC0415  # only what is used
@@ -143,10 +169,18 @@ def _open_sqlite(url: str, **options: Any) -> Store:  # noqa: ANN401  # as above
     return SqliteStore(path, **options)
 
 
+def _open_postgres(url: str, **options: Any) -> Store:  # noqa: ANN401  # as above
+    from feedback_store.backends.postgres import PostgresStore  # noqa: PLC0415  # psycopg may be absent
+
+    return PostgresStore(url, **options)
+
+
 _IN_MEMORY = {"//", "///:memory:"}
 _OPENERS: dict[str, Callable[..., Store]] = {
     "jsonl": _open_jsonl,
     "mem": _open_memory,
+    "postgres": _open_postgres,
+    "postgresql": _open_postgres,
     "sqlite": _open_sqlite,
 }
 

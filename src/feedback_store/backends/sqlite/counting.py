@@ -1,10 +1,8 @@
 """Counts and statistics: whole days and months from the tallies, the rest entry by entry."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from datetime import datetime
 from typing import Any
 
 from feedback_store.backends.sqlite.conditions import (
@@ -12,8 +10,6 @@ from feedback_store.backends.sqlite.conditions import (
     FOLDED,
     Where,
     labelled,
-    timed,
-    times,
 )
 from feedback_store.backends.sqlite.names import (
     EVERY,
@@ -23,12 +19,13 @@ from feedback_store.backends.sqlite.names import (
     number_of,
     whole_spans,
 )
-from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, entries_of
-from feedback_store.backends.sqlite.schema import CLASSES
+from feedback_store.backends.sqlite.rows import Tests, entries_of
 from feedback_store.entry import FeedbackEntry
 from feedback_store.query import Query
-from feedback_store.stamps import time_of
-from feedback_store.stats import Counting, Stats
+from feedback_store.sql.classes import CLASS_OF, month_number
+from feedback_store.sql.conditions import timed, times
+from feedback_store.sql.sums import Sums
+from feedback_store.stats import Stats
 
 
 def count(connection: sqlite3.Connection, query: Query, where: Where) -> int:
@@ -118,15 +115,21 @@ def stats(connection: sqlite3.Connection, query: Query, tests: Tests) -> Stats:
 
 def _of_tallies(connection: sqlite3.Connection, query: Query, where: Where) -> Stats:
     """Return the numbers of whole days and months; first and last are those of all."""
-    sums = Counting()
+    sums = Sums()
     rated, classes = _class_in(query)
     for part in whole_spans(*times(query))[0]:
         values = [*classes, part.start, part.stop]
-        for row in connection.execute(_ALL.format(rated=rated), values):
-            _add_all(sums, *row)
-        for row in connection.execute(_NAMED.format(rated=rated), values):
-            _add_named(sums, *row)
-    sums.first, sums.last = _ends(connection, where)
+        for number, span, total, responses, us in connection.execute(
+            _ALL.format(rated=rated), values
+        ):
+            month = month_number(*month_of_span(span))
+            sums.add_all(number, month, total, responses, int(us))
+        for kind, text, number, total in connection.execute(_NAMED.format(rated=rated), values):
+            if kind == ISSUE:
+                sums.add_issue(text.decode(), total)
+            else:
+                sums.add_type(text.decode(), number, total)
+    sums.add_ends(_ends(connection, where))
     return sums.result()
 
 
@@ -140,26 +143,12 @@ SELECT kind, text, class, sum(total) FROM name CROSS JOIN tally ON tally.name = 
 WHERE {{rated}} AND {_SPANS} GROUP BY k, class"""  # noqa: S608  # as above
 
 
-def _add_all(sums: Counting, number: int, span: int, total: int, responses: int, us: bytes) -> None:
-    sums.ratings[CLASSES[number]] += total
-    sums.months[month_of_span(span)] += total
-    sums.responses += responses
-    sums.response_us += int(us)
-
-
-def _add_named(sums: Counting, kind: int, text: bytes, number: int, total: int) -> None:
-    if kind == ISSUE:
-        sums.issues[text.decode()] += total
-    else:
-        sums.types.setdefault(text.decode(), Counter())[CLASSES[number]] += total
-
-
-def _ends(connection: sqlite3.Connection, where: Where) -> Iterator[datetime | None]:
+def _ends(connection: sqlite3.Connection, where: Where) -> Iterator[int | None]:
     """Yield the first and the last stamp; each by itself, since an index has only one end."""
     for end in ("min", "max"):
         sql = f"SELECT {end}(stamp) FROM entry WHERE {where.sql}"  # noqa: S608  # as above
         (stamp,) = connection.execute(sql, where.values).fetchone()
-        yield None if stamp is None else time_of(stamp)
+        yield stamp
 
 
 def _matching(

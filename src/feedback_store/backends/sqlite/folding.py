@@ -17,11 +17,10 @@ from feedback_store.backends.sqlite.names import (
     names_of,
     number_of,
 )
-from feedback_store.backends.sqlite.rows import CLASS_OF
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-from feedback_store.rating import Rating
+from feedback_store.sql.classes import class_of
 from feedback_store.stamps import stamp_of
 from feedback_store.stats import to_microseconds
 
@@ -135,7 +134,7 @@ class Folding:
         labels: list[tuple[int, int, int, int]] = []
         counted = _Counted()
         for n, entry in entries:
-            rating_class, stamp = CLASS_OF[Rating.of(entry.rating)], stamp_of(entry.timestamp)
+            rating_class, stamp = class_of(entry), stamp_of(entry.timestamp)
             names = [self._number(*name) for name in names_of(entry)]
             labels.extend((name, stamp, rating_class, n) for name in names)
             counted.count(entry, names, rating_class, stamp)
@@ -144,7 +143,7 @@ class Folding:
 
     def drop(self, n: int, entry: FeedbackEntry) -> None:
         """Take an entry out; a name that no other entry has goes with it."""
-        rating_class, stamp = CLASS_OF[Rating.of(entry.rating)], stamp_of(entry.timestamp)
+        rating_class, stamp = class_of(entry), stamp_of(entry.timestamp)
         found = (number_of(self._connection, *name) for name in names_of(entry))
         names = [name for name in found if name is not None]
         labels = [(name, stamp, rating_class, n) for name in names]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from feedback_store.backends.sqlite.rows import bindable
 from feedback_store.entry import FeedbackEntry
+from feedback_store.sql.classes import month_number, month_of_number
 from feedback_store.stamps import stamp_of, time_of
 
 ISSUE, SOURCE_TYPE = 1, 2
@@ -16,7 +17,6 @@ DAY_US = 86_400_000_000
 FIRST_DAY = 1_000_000
 """The span of the first day of all; those below are months."""
 _FIRST_STAMP = stamp_of(datetime(1, 1, 1, tzinfo=UTC))
-_MONTHS = 12
 
 
 def names_of(entry: FeedbackEntry) -> list[tuple[int, str]]:
@@ -42,7 +42,7 @@ def marks(values: Sequence[object]) -> str:
 def month_span(stamp: int) -> int:
     """Return the span of the month that a stamp lies in: its number since the year 0."""
     time = time_of(stamp)
-    return _MONTHS * time.year + time.month - 1
+    return month_number(time.year, time.month)
 
 
 def day_span(stamp: int) -> int:
@@ -55,7 +55,7 @@ def month_of_span(span: int) -> tuple[int, int]:
     if span >= FIRST_DAY:
         time = time_of(_day_start(span))
         return time.year, time.month
-    return span // _MONTHS, span % _MONTHS + 1
+    return month_of_number(span)
 
 
 def _day_start(span: int) -> int:
@@ -101,7 +101,7 @@ def month_of(day: int) -> int:
 def _first_day(month: int) -> int:
     if month >= _END_MONTH:
         return _END_DAY
-    return day_span(stamp_of(datetime(month // _MONTHS, month % _MONTHS + 1, 1, tzinfo=UTC)))
+    return day_span(stamp_of(datetime(*month_of_number(month), 1, tzinfo=UTC)))
 
 
 _END_STAMP = stamp_of(datetime.max.replace(tzinfo=UTC)) + 1

@@ -7,18 +7,17 @@ from typing import Any
 from feedback_store.backends.sqlite.conditions import (
     BY_NUMBER,
     FOLDED,
-    ORDERS,
     Where,
     labelled,
-    times,
 )
 from feedback_store.backends.sqlite.counting import count, numbered, tallied
-from feedback_store.backends.sqlite.rows import CLASS_OF, Tests, bindable, entries_of
+from feedback_store.backends.sqlite.rows import SQLITE, Tests, entries_of
 from feedback_store.cursor import Cursor
 from feedback_store.entry import FeedbackEntry
 from feedback_store.operations import page_of, rating_key
 from feedback_store.query import Order, Page, Query
-from feedback_store.stamps import stamp_of
+from feedback_store.sql.classes import CLASS_OF
+from feedback_store.sql.conditions import ORDERS, Conditions, times
 
 _ROWS = "SELECT entry.body FROM entry WHERE {where} AND {after} ORDER BY {order} LIMIT ? OFFSET ?"
 _LABELLED = """
@@ -43,7 +42,8 @@ def page(
 ) -> Page:
     """Return what `feedback_store.operations.page` would."""
     order = query.order or Order.NEWEST
-    after = _After(None if cursor is None else Cursor.parse(cursor, order))
+    after = Conditions(SQLITE)
+    after.say_after(None if cursor is None else Cursor.parse(cursor, order))
     with ExitStack() as stack:
         pager = _Pager(connection, query, Where(query, tests, stack), after)
         total, entries = pager.entries(limit * ((number or 1) - 1), limit + 1)
@@ -54,7 +54,7 @@ class _Pager:
     """The rows of one page, by the way that costs least."""
 
     def __init__(
-        self, connection: sqlite3.Connection, query: Query, where: Where, after: "_After"
+        self, connection: sqlite3.Connection, query: Query, where: Where, after: Conditions
     ) -> None:
         self._connection = connection
         self._query = query
@@ -137,31 +137,3 @@ def _label_of(query: Query) -> tuple[str, list[Any]]:
     )
     given = [(sql, value) for sql, value in bounds if value is not None]
     return " AND ".join(sql for sql, _ in given) or "1", [value for _, value in given]
-
-
-class _After:
-    """The condition to come after a cursor; nothing where there is none.
-
-    Attributes:
-        sql: the condition.
-        values: what it takes.
-    """
-
-    def __init__(self, cursor: Cursor | None) -> None:
-        self.sql, self.values = "1", list[Any]()
-        if cursor is None:
-            return
-        stamp = stamp_of(cursor.timestamp)
-        sign = ">" if cursor.order is Order.OLDEST else "<"
-        # The first half is for the index: it knows time only.
-        self.sql = f"(entry.stamp {sign}= ? AND (entry.stamp {sign} ? OR entry.id {sign} ?))"
-        self.values = [stamp, stamp, bindable(cursor.id)]
-        if cursor.order in (Order.OLDEST, Order.NEWEST):
-            return
-        if cursor.rating is None:
-            self.sql = f"(entry.rating IS NULL AND {self.sql})"
-            return
-        sign = ">" if cursor.order is Order.RATING_ASC else "<"
-        worse = f"entry.rating {sign} ? OR entry.rating IS NULL"
-        self.sql = f"({worse} OR (entry.rating = ? AND {self.sql}))"
-        self.values = [cursor.rating, cursor.rating, *self.values]

@@ -15,9 +15,9 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 
-from feedback_store.backends.sqlite.rows import ESCAPED
 from feedback_store.codec import to_mapping
 from feedback_store.entry import FeedbackEntry
+from feedback_store.sql.lines import ESCAPED
 
 _TREE_PAGES = {2: 12, 5: 12, 10: 8, 13: 8}
 """The kinds of pages that hold rows or keys, with the length of their headers."""

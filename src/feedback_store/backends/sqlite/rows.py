@@ -2,17 +2,17 @@
 
 import itertools
 import logging
-import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-from feedback_store.backends.sqlite.schema import CLASSES
 from feedback_store.codec import decode
 from feedback_store.entry import FeedbackEntry
 from feedback_store.errors import InvalidEntryError
-from feedback_store.rating import Rating
+from feedback_store.sql import lines
+from feedback_store.sql.classes import class_of
+from feedback_store.sql.dialect import Dialect
 from feedback_store.stamps import stamp_of
 
 logger = logging.getLogger("feedback_store.sqlite")
@@ -22,15 +22,6 @@ Test: TypeAlias = Callable[[FeedbackEntry], bool]
 
 COLUMNS = "id, message, conversation, user, stamp, class, explained, rating, body"
 INSERT = f"INSERT INTO entry ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608  # a constant
-
-_SURROGATES = re.compile("[\ud800-\udfff]")
-ESCAPED = re.compile(r'["\\\x00-\x1f]')
-"""What stands in a line of JSON in another way than in the text."""
-
-_HINT = 1000
-"""SQLite refuses patterns of more than 50,000 bytes."""
-
-CLASS_OF = {rating: number for number, rating in enumerate(CLASSES)}
 
 
 def update(connection: sqlite3.Connection, n: int, old: Row, new: Row) -> None:
@@ -47,7 +38,11 @@ def bindable(text: str) -> str | None:
 
     A lone surrogate is no character, and is refused in every entry.
     """
-    return None if _SURROGATES.search(text) else text
+    return None if lines.SURROGATES.search(text) else text
+
+
+SQLITE = Dialect(mark="?", true="1", text=bindable)
+"""How SQLite words things."""
 
 
 def row_of(entry: FeedbackEntry, line: bytes) -> Row:
@@ -58,7 +53,7 @@ def row_of(entry: FeedbackEntry, line: bytes) -> Row:
         entry.metadata.conversation_id,
         entry.user_id,
         stamp_of(entry.timestamp),
-        CLASS_OF[Rating.of(entry.rating)],
+        class_of(entry),
         int(bool(entry.metadata.explanation)),
         entry.rating,
         line.decode(),
@@ -67,30 +62,7 @@ def row_of(entry: FeedbackEntry, line: bytes) -> Row:
 
 def entries_of(bodies: Iterable[bytes]) -> Iterator[FeedbackEntry]:
     """Decode bodies; one that somebody has damaged is told of, once, and left out."""
-    for body in bodies:
-        try:
-            yield decode(body)
-        except InvalidEntryError as error:
-            if hash(body) not in _told:
-                _told.add(hash(body))
-                logger.warning("a damaged entry is left out, `check` tells which: %s", error)
-
-
-_told: set[int] = set()
-"""The damaged bodies that this process has told of, by their hashes."""
-
-
-def hint_of(text: str) -> str:
-    """Return the longest part of a text that stands in a line as it is, case folded, up to a size.
-
-    Folding goes letter by letter, and so does JSON: what a text holds, its line holds.
-    """
-    return plain_part(text.casefold())[:_HINT]
-
-
-def plain_part(text: str) -> str:
-    """Return the longest part of a text that stands in a line of ours as it is."""
-    return max(ESCAPED.split(text), key=len)
+    return lines.entries_of(bodies, logger)
 
 
 class Tests:

@@ -5,17 +5,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
-from feedback_store.backends.sqlite.conditions import ORDERS, Where
+from feedback_store.backends.sqlite.conditions import Where
 from feedback_store.backends.sqlite.database import Database
 from feedback_store.backends.sqlite.place import MEMORY
 from feedback_store.backends.sqlite.rows import Tests, entries_of
-from feedback_store.collecting import collector_paused
 from feedback_store.entry import FeedbackEntry
 from feedback_store.query import Order, Query
-from feedback_store.store import descending
-
-_PIECE = 1024
-"""Rows that are in memory at a time."""
+from feedback_store.sql import reading
+from feedback_store.sql.conditions import ORDERS
+from feedback_store.sql.reading import PIECE
+from feedback_store.store import Lines, descending
 
 
 class Scan:
@@ -61,11 +60,11 @@ class Scan:
 
     def entries(self) -> Iterator[FeedbackEntry]:
         """Yield the entries."""
-        while rows := self._take():  # all that was left, once it has settled
-            for start in range(0, len(rows), _PIECE):
-                with collector_paused():
-                    entries = list(entries_of(rows[start : start + _PIECE]))
-                yield from entries
+        return reading.entries(self._take, entries_of)
+
+    def lines(self) -> Iterator[Lines]:
+        """Yield the bodies, which are lines."""
+        return reading.lines(self._take, entries_of)
 
     def _take(self) -> list[bytes]:
         """Return what was read, and read on."""
@@ -76,8 +75,8 @@ class Scan:
             return piece
 
     def _read(self) -> list[bytes]:
-        piece = [body for (body,) in self._cursor.fetchmany(_PIECE)]
-        if len(piece) < _PIECE:
+        piece = [body for (body,) in self._cursor.fetchmany(PIECE)]
+        if len(piece) < PIECE:
             self._let_go()
         return piece
 

@@ -4,8 +4,8 @@ Everything that an entry says stands in ``entry.body``, as the line of JSON that
 The other columns and tables can be made again from it; they are there to be asked.
 
 - ``entry``: one row an entry. ``n`` grows with every new one. ``stamp`` is the time in
-  microseconds since 1970, ``class`` that of the rating (`CLASSES`); ``message`` is NULL where it is
-  the id.
+  microseconds since 1970, ``class`` that of the rating (`feedback_store.sql.classes`); ``message``
+  is NULL where it is the id.
 - ``name``: issues (kind 1) and source types (kind 2), each with a number.
 - ``label``: which entry has which of them; in the order in which a filtered page is read.
 - ``tally``: how many entries there are of each name and class, for each month and for each day; in
@@ -20,16 +20,12 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from feedback_store.errors import StoreUnavailableError
-from feedback_store.rating import Rating
 
 PAGE_BYTES = 8192
 """A row of some 900 bytes fits eight times; with 4096 four fit, and a tenth is left over."""
 
 APPLICATION_ID = 0x46_42_4B_53
 """What tells our files from other programs': "FBKS", as ``file(1)`` and ``PRAGMA`` show it."""
-
-CLASSES = (Rating.NEGATIVE, Rating.POSITIVE, Rating.NEUTRAL, Rating.UNRATED)
-"""The classes of a rating by their numbers; 0 and 1 take no byte in a row."""
 
 _FIRST = """
 CREATE TABLE entry (

@@ -22,7 +22,7 @@ from feedback_store.operations import not_found
 from feedback_store.query import Page, Query
 from feedback_store.report import CheckReport, CompactReport
 from feedback_store.stats import Stats
-from feedback_store.store import Change, Outcome
+from feedback_store.store import Change, Lines, Outcome
 
 T = TypeVar("T")
 
@@ -119,14 +119,20 @@ class SqliteStore:
 
     def scan(self, query: Query) -> Iterator[FeedbackEntry]:
         """See `Store.scan`. With a write-ahead log it takes constant memory, else all at once."""
+        return self._worded(self._scan(query).entries())
+
+    def lines(self, query: Query) -> Iterator[Lines]:
+        """See `SupportsLines.lines`. The bodies are lines."""
+        return self._worded(self._scan(query).lines())
+
+    def _scan(self, query: Query) -> Scan:
         self._check_open()
         with Worded(self.path):
-            found = Scan(self._database, self._tests, query)
-        return self._worded_scan(found)
+            return Scan(self._database, self._tests, query)
 
-    def _worded_scan(self, found: Scan) -> Iterator[FeedbackEntry]:
+    def _worded(self, found: Iterator[T]) -> Iterator[T]:
         with Worded(self.path):
-            yield from found.entries()
+            yield from found
 
     def get(self, id: str) -> FeedbackEntry | None:
         """See `SupportsGet.get`."""
