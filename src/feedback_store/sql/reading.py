@@ -12,7 +12,7 @@ PIECE = 1024
 """Rows that are in memory at a time."""
 
 Take = Callable[[], Sequence[bytes]]
-"""Gives the next bodies: about `PIECE`, all that is left of a scan that settled, none at the end."""
+"""Gives the next bodies: about `PIECE`, all that is left of a settled scan, none at the end."""
 
 Decode = Callable[[Iterable[bytes]], Iterator[FeedbackEntry]]
 """Gives the entries of bodies; what somebody has damaged is told of and left out."""
