@@ -14,8 +14,8 @@ from feedback_store.snapshot.columns import COLUMNS, said
 from feedback_store.snapshot.material import Material
 from feedback_store.snapshot.output import Output
 
-_ROW_GROUP_ENTRIES = 4096
-"""Some 4 MB of rows: what a reader must hold at a time, and what a writer does."""
+_ROW_GROUP_ENTRIES = 8192
+"""Some 8 MB of rows: what a reader must hold at a time, and what a writer does."""
 
 _REPEATED = ["rating", "issues.list.element", "annotator_kind", "name", "source_types.list.element"]
 """Columns with few values, which a dictionary makes small; for texts it would only take memory."""

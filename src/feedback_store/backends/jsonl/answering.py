@@ -44,7 +44,7 @@ class Slice(NamedTuple):
     """
 
     part: Snapshot
-    lines: "array[int]"
+    lines: "array[int] | range"
     mask: bytes
 
     def between(self, low: int, high: int, *, backwards: bool) -> Iterator[int]:

@@ -52,7 +52,7 @@ class Columns:
         self._discards = part.index.discards
         self.records = Records()
         self.times = array("q")
-        self.lines = array("I")
+        self.lines: array[int] | range = array("I")
         self.alive = bytearray()
         self.codes = bytearray()
 
@@ -80,7 +80,7 @@ class Columns:
         if index.discards != self._discards:
             return False
         if self.times is self.records.stamps:
-            self.times = self.times[:]
+            self.times, self.lines = self.times[:], array("I", self.lines)
         self.records.extend(new)
         if len(new) > _MANY:
             self._sort()
@@ -94,6 +94,7 @@ class Columns:
         stamp = self.records.stamps[line]
         at = bisect_right(self.times, stamp)
         self.times.insert(at, stamp)
+        assert isinstance(self.lines, array), "it is one before a line is put in"
         self.lines.insert(at, line)
         self.alive.insert(at, 1)
         self.codes.insert(at, min(self.records.traits[line], MANY_TRAITS))
@@ -101,8 +102,8 @@ class Columns:
     def _sort(self) -> None:
         """Put all lines in order; which of them count is to be found out."""
         stamps, traits = self.records.stamps, self.records.traits
-        # A month that stands in the order of time needs no second array, until one is added.
-        self.lines, self.times = array("I", range(len(stamps))), stamps
+        # A month that stands in the order of time needs no arrays for it, until a line is added.
+        self.lines, self.times = range(len(stamps)), stamps
         if not all(map(operator.le, stamps, islice(stamps, 1, None))):
             self.lines = array("I", sorted(self.lines, key=stamps.__getitem__))
             self.times = array("q", map(stamps.__getitem__, self.lines))
