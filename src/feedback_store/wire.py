@@ -174,7 +174,7 @@ class _Times(_Keys, gc=False):
     updated_at: datetime | None = None
 
 
-_times_decoder = msgspec.json.Decoder(list[_Times])
+_times_decoder = msgspec.json.Decoder(_Times)
 
 
 def mean_the_same_anywhere(lines: bytes, count: int) -> bool:
@@ -184,13 +184,14 @@ def mean_the_same_anywhere(lines: bytes, count: int) -> bool:
     alike whatever a store assumes of times without a zone. Doubts are a no.
     """
     try:
-        str(lines, "utf-8")  # what is passed over below is not looked at in this respect
-        found = _times_decoder.decode(b"[%b]" % lines.replace(b"\n", b","))
+        if not lines.isascii():
+            str(lines, "utf-8")  # what is passed over below is not looked at in this respect
+        found = _times_decoder.decode_lines(lines)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     zones = {keys.timestamp.tzinfo for keys in found}
     zones.update([keys.updated_at.tzinfo for keys in found if keys.updated_at is not None])
-    return len(found) == count and zones == {UTC}
+    return len(found) == count == lines.count(b"\n") + 1 and zones == {UTC}
 
 
 def _is_plain(wire: _Wire) -> bool:
